@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every backend offers: a guest that runs one ELF, answers over its UART and is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+PHASES = ("other", "forward", "backward", "update", "evaluate", "convert")
+"""Phases of the trainer's work, in the order of the trn_mark_* functions; the index is the phase's number."""
+
+COST_CLASSES = ("exact", "modelled", "instructions", "none")
+"""How far a count may be trusted: exact timing, a stated model, instructions only, nothing."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a stretch of guest code cost: core cycles at zero wait states, extra cycles of its memories, instructions."""
+
+    cycles: int = 0
+    memory_cycles: int = 0
+    instructions: int = 0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Counts of a run so far. ``functions`` covers the phases forward, backward and update only (self cost)."""
+
+    cost_class: str
+    model: str
+    phases: Mapping[str, Counts] = field(default_factory=dict)
+    functions: Mapping[str, Counts] = field(default_factory=dict)
+    instructions: int = 0
+    cycles: int = 0
+    busy_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The most a guest may spend on one exchange, in guest time; ``wall_s`` is only a safety net."""
+
+    cycles: int = 64_000_000_000
+    steps: int = 64_000_000_000
+    wall_s: float = 600.0
+
+
+class Guest(Protocol):
+    """A board that runs one ELF. Not thread-safe; used by one run at a time."""
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend, e.g. ``unicorn``."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Version of the emulator behind it."""
+        ...
+
+    def start(self) -> None:
+        """Power on: memories cleared, ELF loaded, stack painted, counters zero, the guest runs to its first wait.
+
+        Raises GuestFault, GuestHang, EmulatorCrash, MissingTool.
+        """
+        ...
+
+    def exchange(self, data: bytes, *, budget: Budget) -> bytes:
+        """Send ``data`` into the guest's UART and return what it sent until it waits for input again.
+
+        Returns b"" when the guest waits (sleeps with nothing pending) without having answered: a lost frame shows at once,
+        without a clock. Bytes sent while the guest has not armed its receiver, or beyond what it armed, are lost as on the part.
+        Raises GuestHang when the budget is spent, GuestFault, GuestReset, EmulatorCrash.
+        """
+        ...
+
+    def cost(self) -> Cost:
+        """Counts since start()."""
+        ...
+
+    def stack_bytes(self) -> int:
+        """High-water mark of the stack, by painting; -1 where a backend cannot tell."""
+        ...
+
+    def read_memory(self, address: int, n_bytes: int) -> bytes:
+        """Bytes of the guest's memory."""
+        ...
+
+    def close(self) -> None:
+        """Give the guest back; safe to call twice and after an error."""
+        ...
+
+
+@dataclass(frozen=True)
+class GuestImage:
+    """What a backend needs to run a firmware: the ELF, and facts read from it once (toolchain.elf)."""
+
+    elf: Path
+    sha256: str
+    marks: Mapping[int, int]
+    """Address of each trn_mark_* function -> phase number."""
+    functions: tuple[tuple[int, int, str], ...] = ()
+    """(start address, size in bytes, name) of every function."""
+    stack_low: int = 0
+    """Lowest address the stack may reach (symbol __stack_limit); 0 on native."""
+    stack_top: int = 0
+    """Initial stack pointer (symbol __stack_top)."""
