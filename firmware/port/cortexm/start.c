@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Start-up of every Cortex-M: from the reset vector to main() without a C library.
+ * The vector table and the reset handler are all the linker script has to place by hand.
+ */
+#include <stdint.h>
+#include <string.h>
+#include <trn/port.h>
+
+#include "cortexm.h"
+#include "soc.h" /* TRN_SOC_INTERRUPTS */
+
+/* From the linker script; only their addresses mean anything. */
+extern uint32_t __stack_limit[], __stack_top[];
+extern uint32_t __data_start[], __data_end[], __data_load[];
+extern uint32_t __bss_start[], __bss_end[];
+
+extern int main(void);
+
+_Noreturn void trn_reset(void);
+_Noreturn void trn_start(void) __attribute__((used));
+
+/*
+ * Where the core parks when it can go no further. One symbol per reason, so that a debugger or an emulator names it by the
+ * program counter alone; asleep, so that an emulator notices at once instead of spending its budget.
+ */
+#define TRN_PARK(name)              \
+    _Noreturn void name(void);      \
+    _Noreturn void name(void)       \
+    {                               \
+        for (;;) {                  \
+            trn_cortexm_sleep();    \
+        }                           \
+    }
+
+TRN_PARK(trn_fault_nmi)
+TRN_PARK(trn_fault_hard)
+TRN_PARK(trn_fault_memory)
+TRN_PARK(trn_fault_bus)
+TRN_PARK(trn_fault_usage)
+TRN_PARK(trn_fault_svc)
+TRN_PARK(trn_fault_debug)
+TRN_PARK(trn_fault_pendsv)
+TRN_PARK(trn_fault_systick)
+TRN_PARK(trn_fault_interrupt)
+TRN_PARK(trn_fault_returned)
+TRN_PARK(trn_fault_port)
+
+typedef void (*trn_vector_t)(void);
+
+typedef struct {
+    uint32_t *initial_stack;
+    trn_vector_t exceptions[15];
+    trn_vector_t interrupts[TRN_SOC_INTERRUPTS];
+} trn_vectors_t;
+
+static const trn_vectors_t vectors __attribute__((section(".vectors"), used)) = {
+    .initial_stack = __stack_top,
+    .exceptions =
+        {
+            trn_reset, trn_fault_nmi, trn_fault_hard, trn_fault_memory, trn_fault_bus, trn_fault_usage,
+            0, 0, 0, 0, /* reserved */
+            trn_fault_svc, trn_fault_debug, 0, trn_fault_pendsv, trn_fault_systick,
+        },
+    .interrupts = {[0 ... TRN_SOC_INTERRUPTS - 1] = trn_fault_interrupt},
+};
+
+/*
+ * A boot loader that jumped here may have left its own stack and its interrupts behind. Interrupts go off and the stack is
+ * set before the first C instruction.
+ */
+__attribute__((naked)) void trn_reset(void)
+{
+    __asm__ volatile("cpsid i\n\t"
+                     "ldr r0, =__stack_top\n\t"
+                     "msr msp, r0\n\t"
+#if defined(__ARM_ARCH_8M_MAIN__)
+                     "ldr r0, =__stack_limit\n\t"
+                     "msr msplim, r0\n\t"
+#endif
+                     "ldr r0, =trn_start\n\t"
+                     "bx r0\n\t"
+                     ".ltorg");
+}
+
+static void silence_interrupts(void)
+{
+    TRN_SYSTICK_CTRL = 0;
+    for (uint32_t i = 0; i < (TRN_SOC_INTERRUPTS + 31u) / 32u; i++) {
+        TRN_NVIC_ICER(i) = 0xFFFFFFFFu;
+        TRN_NVIC_ICPR(i) = 0xFFFFFFFFu;
+    }
+}
+
+static void enable_fpu(void)
+{
+#if defined(__ARM_FP)
+    TRN_SCB_CPACR |= 0xFu << 20;
+    __asm__ volatile("dsb\n\tisb" ::: "memory");
+    /* Round to nearest, no flush to zero, no default NaN: docs/numerics.md counts on it. */
+    __asm__ volatile("vmsr fpscr, %0" ::"r"(0));
+#endif
+}
+
+void trn_start(void)
+{
+    TRN_SCB_VTOR = (uint32_t)&vectors;
+    silence_interrupts();
+    enable_fpu();
+    memcpy(__data_start, __data_load, (uint32_t)__data_end - (uint32_t)__data_start);
+    memset(__bss_start, 0, (uint32_t)__bss_end - (uint32_t)__bss_start);
+    main();
+    trn_fault_returned();
+}
+
+void trn_cortexm_start_cycle_counter(void)
+{
+#if !defined(__ARM_ARCH_6M__)
+    TRN_DCB_DEMCR |= TRN_DCB_DEMCR_TRCENA;
+    TRN_DWT_CYCCNT = 0;
+    TRN_DWT_CTRL |= TRN_DWT_CTRL_CYCCNTENA;
+#endif
+}
+
+uint32_t trn_port_cycles(void)
+{
+#if defined(__ARM_ARCH_6M__)
+    return 0;
+#else
+    return TRN_DWT_CYCCNT;
+#endif
+}

@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the firmware of a board: generated sources in, one ELF and its facts out, cached by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trainbed.assets import asset_path
+from trainbed.backends.base import GuestImage
+from trainbed.boards import Board
+from trainbed.errors import BuildError, DoesNotFit, InputError
+from trainbed.toolchain import cache
+from trainbed.toolchain.compiler import WARNINGS, Compiler, Core, core_named, find_compiler
+from trainbed.toolchain.elf import ElfFacts, facts
+from trainbed.toolchain.linker import linker_script
+
+_KIND = "firmware"
+_FORMAT = 1
+"""Goes into every key: raise it when the meaning of a cached entry changes."""
+
+_OPTIMIZE = ("O0", "O1", "O2", "O3", "Os", "Og")
+
+_LANGUAGE = (
+    "-std=c11",
+    "-g",
+    "-ffunction-sections",
+    "-fdata-sections",
+    # One rounding per operation, as in the NumPy twin.
+    "-ffp-contract=off",
+    # sqrtf may be VSQRT alone: nobody reads errno.
+    "-fno-math-errno",
+    # Two functions with the same body stay two symbols: phases, faults and costs are told apart by address.
+    "-fno-ipa-icf",
+)
+_SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What a user may choose about a build."""
+
+    optimize: str = "O2"
+    sanitize: bool = False
+    """Address and undefined behaviour sanitizers; native only."""
+    defines: Mapping[str, str] = field(default_factory=dict)
+    """Macros for every source, name -> value."""
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """A firmware that was built. Sizes in bytes."""
+
+    image: GuestImage
+    flash_bytes: int
+    """Code, constants and the image of .data."""
+    ram_static_bytes: int
+    """.data and .bss; without the stack."""
+    sections: Mapping[str, int]
+    symbols: Mapping[str, int]
+    """Objects in .data and .bss by name; what is missing to ``ram_static_bytes`` is alignment."""
+    constants: Mapping[str, int]
+    """Objects in flash by name."""
+    stack_bound_bytes: int | None
+    """The most the stack can need, from the compiler's figures and the call graph; None where there is no bound (native)."""
+    compiler: str
+    flags: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where the ELF lies, with the generated sources and the linker script it was built from."""
+        return self.image.elf.parent
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Everything a build depends on."""
+
+    board: Board
+    core: Core
+    compiler: Compiler
+    root: Path
+    sources: Mapping[str, bytes]
+    """Logical name -> content: ``firmware/...`` below ``root``, ``generated/...`` given by the caller."""
+    script: str | None
+    compile_flags: tuple[str, ...]
+    link_flags: tuple[str, ...]
+
+    def key(self) -> str:
+        digest = hashlib.sha256()
+        head = [_FORMAT, self.compiler.version, self.compiler.name, self.compile_flags, self.link_flags, self.script]
+        digest.update(json.dumps(head).encode())
+        for name in sorted(self.sources):
+            digest.update(f"\0{name}\0{len(self.sources[name])}\0".encode())
+            digest.update(self.sources[name])
+        return digest.hexdigest()
+
+    def units(self) -> list[str]:
+        return sorted(name for name in self.sources if name.endswith(".c"))
+
+    def include_flags(self, generated: Path) -> list[str]:
+        folders = [self.root / "include", self.root / "link", self.root / "src"]
+        folders += [self.root / name for name in (f"port/{self.board.soc}", *self.core.source_folders)]
+        return [f"-I{generated}", *(f"-I{folder}" for folder in folders if folder.is_dir())]
+
+    def path(self, name: str, generated: Path) -> Path:
+        top, _, rest = name.partition("/")
+        return (generated if top == "generated" else self.root) / rest
+
+
+def build(
+    board: Board,
+    *,
+    generated: Mapping[str, str],
+    options: BuildOptions | None = None,
+    firmware: Path | None = None,
+) -> Firmware:
+    """Build the firmware of a board, or take it from the cache.
+
+    ``generated``: file name -> content of the generated sources and headers (model.c, trn_config.h, trn_messages.h).
+    ``firmware``: folder with app/, link/, port/, src/ and include/; default: the one trainbed came with.
+
+    Raises MissingTool without a compiler, BuildError when it refuses the sources, DoesNotFit when flash or RAM overflow,
+    InputError for options that cannot be.
+    """
+    job = _job(board, generated, options or BuildOptions(), firmware)
+    key = job.key()
+    entry = cache.entry_path(_KIND, key)
+    found = _load(entry)
+    if found is not None:
+        return found
+    if entry.exists():
+        cache.discard(entry)
+    with cache.new_entry(_KIND) as folder:
+        _build_in(folder, job)
+        entry = cache.publish(folder, _KIND, key)
+    found = _load(entry)
+    if found is None:
+        raise BuildError(f"the build cache at {entry} is damaged; remove that folder")
+    return found
+
+
+def write_compile_commands(
+    path: Path,
+    *,
+    board: Board,
+    generated: Mapping[str, str],
+    options: BuildOptions | None = None,
+) -> None:
+    """Write compile_commands.json for editors and analysers; the generated sources are those of the cached build."""
+    options = options or BuildOptions()
+    built = build(board, generated=generated, options=options)
+    job = _job(board, generated, options, None)
+    folder = built.folder / "generated"
+    commands = [
+        {
+            "directory": str(built.folder),
+            "file": str(job.path(name, folder)),
+            "arguments": [*job.compiler.command, *job.compile_flags, *job.include_flags(folder), "-c"]
+            + [str(job.path(name, folder))],
+        }
+        for name in job.units()
+    ]
+    path.write_text(json.dumps(commands, indent=1) + "\n", encoding="utf-8")
+
+
+def _job(board: Board, generated: Mapping[str, str], options: BuildOptions, firmware: Path | None) -> _Job:
+    core = core_named(board.core)
+    if options.optimize not in _OPTIMIZE:
+        raise InputError(f"build.optimize is '{options.optimize}', expected one of {', '.join(_OPTIMIZE)}")
+    if options.sanitize and not core.native:
+        raise InputError(f"sanitizers run on the native board only, not on '{board.name}'")
+    root = firmware or asset_path("firmware")
+    sources = _read_sources(root, ("app", "link", "src", f"port/{board.soc}", *core.source_folders))
+    for name, text in generated.items():
+        if "/" in name or not name.endswith((".c", ".h")):
+            raise InputError(f"generated file '{name}' must be a plain name ending in .c or .h")
+        sources[f"generated/{name}"] = text.encode()
+    defines = {"TRN_BAUD": str(board.baud), "TRN_CLOCK_HZ": str(board.clock_hz), **options.defines}
+    compile_flags = [*core.flags, f"-{options.optimize}", *_LANGUAGE, *WARNINGS]
+    compile_flags += [f"-D{name}={value}" for name, value in sorted(defines.items())]
+    link_flags: list[str] = [*core.flags]
+    if core.native:
+        compile_flags += ["-fno-pie", *(_SANITIZE if options.sanitize else ())]
+        link_flags += ["-no-pie", "-Wl,--gc-sections", *(_SANITIZE if options.sanitize else ())]
+    else:
+        compile_flags += ["-fstack-usage", "-fcallgraph-info=su"]
+        link_flags += ["-nostdlib", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,--fatal-warnings"]
+    return _Job(
+        board=board,
+        core=core,
+        compiler=find_compiler(board.core),
+        root=root,
+        sources=sources,
+        script=None if core.native else linker_script(board),
+        compile_flags=tuple(compile_flags),
+        link_flags=tuple(link_flags),
+    )
+
+
+def _read_sources(root: Path, folders: tuple[str, ...]) -> dict[str, bytes]:
+    """Sources and headers of the folders, not of their subfolders, and all headers of include/."""
+    paths = [path for folder in folders for path in (root / folder).glob("*.[ch]")]
+    paths += (root / "include").rglob("*.h")
+    return {f"firmware/{path.relative_to(root).as_posix()}": path.read_bytes() for path in paths}
+
+
+def _build_in(folder: Path, job: _Job) -> None:
+    generated = folder / "generated"
+    objects = folder / "objects"
+    generated.mkdir()
+    objects.mkdir()
+    for name, content in job.sources.items():
+        if name.startswith("generated/"):
+            job.path(name, generated).write_bytes(content)
+    common = [*job.compiler.command, *job.compile_flags, *job.include_flags(generated)]
+    # The ELF must not tell where it was built: the same sources give the same bytes from a checkout and from a wheel.
+    common += [f"-ffile-prefix-map={job.root}=firmware", f"-ffile-prefix-map={folder}=."]
+
+    def compile_one(name: str) -> Path:
+        target = objects / (name.replace("/", "_")[:-2] + ".o")
+        _run([*common, "-c", str(job.path(name, generated)), "-o", str(target)], job, what=name, cwd=folder)
+        return target
+
+    # Two at a time: model.c is most of the work, and small machines have two cores.
+    with ThreadPoolExecutor(2) as pool:
+        targets = list(pool.map(compile_one, sorted(job.units(), key=lambda name: -len(job.sources[name]))))
+    elf = folder / "firmware.elf"
+    script = []
+    if job.script is not None:
+        (folder / "board.ld").write_text(job.script, encoding="utf-8")
+        script = ["-T", str(folder / "board.ld")]
+    link = [*job.compiler.command, *job.link_flags, *script, *map(str, sorted(targets)), "-lgcc", "-o", str(elf)]
+    _run(link, job, what="the link", cwd=folder)
+    found = facts(elf)
+    shutil.rmtree(objects)
+    (folder / "facts.json").write_text(json.dumps(_to_json(elf, found, job, None)), encoding="utf-8")
+
+
+def _run(command: list[str], job: _Job, *, what: str, cwd: Path) -> None:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode == 0:
+        return
+    overflow = re.findall(r"region `(\w+)' overflowed by (\d+) bytes?", done.stderr)
+    if overflow:
+        raise DoesNotFit("; ".join(_overflow(job.board, region, int(excess)) for region, excess in overflow))
+    lines = [line for line in done.stderr.splitlines() if re.search(r"error|undefined|multiple definition", line)]
+    shown = "\n  ".join((lines or done.stderr.splitlines())[:5])
+    raise BuildError(f"{job.compiler.name} refused {what}:\n  {shown}")
+
+
+def _overflow(board: Board, region: str, excess: int) -> str:
+    length = next(memory.length for memory in board.memories if memory.name == region)
+    label = {"flash": "flash", "ram": "RAM"}.get(region, region)
+    return f"the firmware needs {length + excess} B of {label}, {board.name} has {length} ({excess} too many)"
+
+
+def _to_json(elf: Path, found: ElfFacts, job: _Job, stack_bound: int | None) -> dict[str, Any]:
+    content = elf.read_bytes()
+    return {
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "stack_bound_bytes": stack_bound,
+        "compiler": job.compiler.version,
+        "flags": job.compile_flags,
+        **asdict(found),
+        "marks": list(found.marks.items()),
+    }
+
+
+def _load(entry: Path) -> Firmware | None:
+    """An entry of the cache, or None when it is absent or damaged."""
+    elf = entry / "firmware.elf"
+    try:
+        raw = json.loads((entry / "facts.json").read_bytes())
+        if hashlib.sha256(elf.read_bytes()).hexdigest() != raw["sha256"]:
+            return None
+        image = GuestImage(
+            elf=elf,
+            sha256=raw["sha256"],
+            marks={int(address): int(phase) for address, phase in raw["marks"]},
+            functions=tuple((start, size, name) for start, size, name in raw["functions"]),
+            stack_low=raw["stack_low"],
+            stack_top=raw["stack_top"],
+        )
+        return Firmware(
+            image=image,
+            flash_bytes=raw["flash_bytes"],
+            ram_static_bytes=raw["ram_static_bytes"],
+            sections=raw["sections"],
+            symbols=raw["symbols"],
+            constants=raw["constants"],
+            stack_bound_bytes=raw["stack_bound_bytes"],
+            compiler=raw["compiler"],
+            flags=tuple(raw["flags"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

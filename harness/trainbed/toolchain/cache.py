@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cache of folders by content: an entry appears whole, by one rename, or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trainbed.errors import InputError
+
+
+def cache_root() -> Path:
+    """$TRAINBED_CACHE, else trainbed below the XDG cache folder."""
+    chosen = os.environ.get("TRAINBED_CACHE")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trainbed"
+
+
+def entry_path(kind: str, key: str) -> Path:
+    """Where the entry of a key lives, whether it exists or not."""
+    return cache_root() / kind / key[:2] / key
+
+
+@contextmanager
+def new_entry(kind: str) -> Iterator[Path]:
+    """An empty private folder to fill; gone at the end unless publish() moved it into place.
+
+    Raises InputError when the cache cannot be written.
+    """
+    parent = cache_root() / kind
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="new-", dir=parent))
+    except OSError as error:
+        raise InputError(f"cannot write the cache {cache_root()} ({error.strerror}); set TRAINBED_CACHE") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(folder: Path, kind: str, key: str) -> Path:
+    """Move a filled folder into place under its key. If another process was first, its entry stands (same key, same content)."""
+    entry = entry_path(kind, key)
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.rename(folder, entry)
+    except OSError:
+        if not entry.is_dir():
+            raise
+    return entry
+
+
+def discard(entry: Path) -> None:
+    """Remove a damaged entry. Moved away first: no other process sees it half gone."""
+    with new_entry(entry.parent.parent.name) as trash:
+        try:
+            os.rename(entry, trash / "damaged")
+        except FileNotFoundError:
+            pass

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compilers: which one builds for a core, where it is, and the flags a core needs."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainbed.errors import InputError, MissingTool
+
+ARM_INSTALL = "sudo apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi"
+HOST_INSTALL = "sudo apt-get install gcc libc6-dev"
+
+WARNINGS = (
+    "-Wall",
+    "-Wextra",
+    "-Wconversion",
+    "-Wdouble-promotion",
+    "-Wshadow",
+    "-Wvla",
+    "-Wstrict-prototypes",
+    "-Wmissing-prototypes",
+    "-Werror",
+)
+"""The house style; every warning is an error."""
+
+
+@dataclass(frozen=True)
+class Core:
+    """What the toolchain knows about a core."""
+
+    name: str
+    flags: tuple[str, ...]
+    source_folders: tuple[str, ...] = ()
+    """Folders below firmware/ that only this kind of core compiles."""
+    native: bool = False
+
+
+_HARD_FLOAT = ("-mthumb", "-mfloat-abi=hard")
+_CORES = {
+    core.name: core
+    for core in (
+        Core("native", (), native=True),
+        Core("cortex-m0plus", ("-mcpu=cortex-m0plus", "-mthumb", "-mfloat-abi=soft"), ("port/cortexm",)),
+        Core("cortex-m4f", ("-mcpu=cortex-m4", *_HARD_FLOAT, "-mfpu=fpv4-sp-d16"), ("port/cortexm", "src/dsp")),
+        Core("cortex-m7", ("-mcpu=cortex-m7", *_HARD_FLOAT, "-mfpu=fpv5-sp-d16"), ("port/cortexm", "src/dsp")),
+        Core("cortex-m33f", ("-mcpu=cortex-m33", *_HARD_FLOAT, "-mfpu=fpv5-sp-d16"), ("port/cortexm", "src/dsp")),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A compiler that was found: the command that starts it and the first line of its ``--version``."""
+
+    command: tuple[str, ...]
+    version: str
+
+    @property
+    def name(self) -> str:
+        """Short name for messages, e.g. ``arm-none-eabi-gcc``."""
+        return Path(self.command[0]).name
+
+
+def core_named(name: str) -> Core:
+    """What is known about a core. Raises InputError when the toolchain cannot build for it."""
+    if name not in _CORES:
+        raise InputError(f"no toolchain for core '{name}'; cores: {', '.join(_CORES)}")
+    return _CORES[name]
+
+
+def find_compiler(core: str) -> Compiler:
+    """The compiler that builds for a core: arm-none-eabi-gcc, or the host's ($CC, cc, gcc) for ``native``.
+
+    Raises MissingTool with the line that installs it, InputError for an unknown core.
+    """
+    if core_named(core).native:
+        wanted = shlex.split(os.environ.get("CC", "")) or [next((n for n in ("cc", "gcc") if shutil.which(n)), "cc")]
+        return _probe(tuple(wanted), HOST_INSTALL)
+    return _probe(("arm-none-eabi-gcc",), ARM_INSTALL)
+
+
+def _probe(command: tuple[str, ...], install: str) -> Compiler:
+    path = shutil.which(command[0])
+    if path is None:
+        raise MissingTool(command[0], install=install)
+    return _version((path, *command[1:]), Path(path).stat().st_mtime_ns, install)
+
+
+@functools.lru_cache(maxsize=16)
+def _version(command: tuple[str, ...], stamp: int, install: str) -> Compiler:
+    """Asked once per process and state of the compiler's file (``stamp``)."""
+    try:
+        answer = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise MissingTool(Path(command[0]).name, install=install, detail=f"it does not start ({error})") from error
+    return Compiler(command, answer.stdout.partition("\n")[0].strip())
