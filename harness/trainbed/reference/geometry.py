@@ -102,7 +102,7 @@ def _join(rows: NDArray[np.intp], columns: NDArray[np.intp], hw: tuple[int, int]
     """Positions along both axes to flat pixels ``[kh*kw, n_rows*n_columns]``; outside: ``h*w``."""
     row, column = rows[:, None, :, None], columns[None, :, None, :]
     flat = np.where((row >= 0) & (column >= 0), row * hw[1] + column, hw[0] * hw[1])
-    return np.ascontiguousarray(flat.reshape(rows.shape[0] * columns.shape[0], -1))
+    return np.ascontiguousarray(flat.reshape(rows.shape[0] * columns.shape[0], rows.shape[1] * columns.shape[1]))
 
 
 def _phases(window: Window, in_hw: tuple[int, int], out_hw: tuple[int, int]) -> list[Phase]:
@@ -117,7 +117,7 @@ def _phases(window: Window, in_hw: tuple[int, int], out_hw: tuple[int, int]) -> 
             )
             pixels = (rows[:, None] * in_hw[1] + columns[None, :]).reshape(-1)
             taps = (taps_h[:, None] * window.kernel_w + taps_w[None, :]).reshape(-1)
-            if pixels.size:
+            if pixels.size and taps.size:  # a stride beyond the kernel leaves inputs that nothing reads
                 phases.append(Phase(pixels, taps, _join(from_h, from_w, out_hw)))
     return phases
 
