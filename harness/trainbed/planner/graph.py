@@ -71,6 +71,8 @@ class Step:
     reads: tuple[Slot, ...]
     writes: tuple[Slot, ...]
     in_place: tuple[tuple[Slot, Slot], ...] = ()
+    sources: tuple[str, ...] = ()
+    """Tensors the layer reads, in the order of its inputs."""
     epilogue: Epilogue | None = None
     target: str = ""
     """BACKWARD_INPUT: the tensor whose error is written."""
@@ -176,7 +178,7 @@ def _forward(graph: Graph, bits: frozenset[str]) -> list[Step]:
             writes += (Slot(Role.INDEX, layer.name),)
         elementwise = layer.kind in (Kind.ADD, Kind.FLATTEN)
         pairs = tuple((source, value) for source in sources) if elementwise else ()
-        steps.append(Step(Op.FORWARD, layer, reads=sources, writes=writes, in_place=pairs))
+        steps.append(Step(Op.FORWARD, layer, reads=sources, writes=writes, in_place=pairs, sources=graph.inputs(layer)))
         if layer.name in bits:
             steps.append(Step(Op.BITS, layer, reads=(value,), writes=(Slot(Role.BITS, layer.name),)))
     return steps
@@ -194,7 +196,8 @@ def _loss(graph: Graph) -> list[Step]:
 def _weights_step(graph: Graph, layer: Layer, *, immediate: bool) -> Step:
     sources = tuple(Slot(Role.VALUE, name) for name in graph.inputs(layer) if name != INPUT)
     writes = (Slot(Role.GRADIENT, layer.name),) if immediate else ()
-    return Step(Op.BACKWARD_WEIGHTS, layer, reads=(*sources, Slot(Role.ERROR, layer.name)), writes=writes)
+    reads = (*sources, Slot(Role.ERROR, layer.name))
+    return Step(Op.BACKWARD_WEIGHTS, layer, reads=reads, writes=writes, sources=graph.inputs(layer))
 
 
 def _input_step(graph: Graph, layer: Layer, tensor: str, *, bits: frozenset[str], first: bool, last: bool) -> Step:
@@ -217,7 +220,16 @@ def _input_step(graph: Graph, layer: Layer, tensor: str, *, bits: frozenset[str]
         pairs.append((value, error_in))
     if layer.kind in (Kind.ADD, Kind.FLATTEN) and first:
         pairs.append((error_out, error_in))
-    return Step(Op.BACKWARD_INPUT, layer, reads=reads, writes=(error_in,), in_place=tuple(pairs), epilogue=epilogue, target=tensor)
+    return Step(
+        Op.BACKWARD_INPUT,
+        layer,
+        reads=reads,
+        writes=(error_in,),
+        in_place=tuple(pairs),
+        sources=graph.inputs(layer),
+        epilogue=epilogue,
+        target=tensor,
+    )
 
 
 def bit_candidates(graph: Graph) -> tuple[str, ...]:

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The optimizer's part of model.c: its state, its step with the constants folded in, for all parameters at once or layer by layer."""
+
+from __future__ import annotations
+
+from trainbed.codegen.literals import c_float
+from trainbed.codegen.places import Places
+from trainbed.network.layers import Layer
+from trainbed.network.training import Adam
+from trainbed.planner.plan import Plan
+
+
+class OptimizerWriter:
+    """Writes what the optimizer of a plan needs."""
+
+    def __init__(self, plan: Plan, places: Places) -> None:
+        self._plan = plan
+        self._places = places
+        self._adam = isinstance(plan.optimizer, Adam)
+        if self._adam:
+            self._arrays: tuple[str, ...] = ("trn_moment1", "trn_moment2")
+        else:
+            self._arrays = ("trn_velocity",) if plan.state_floats else ()
+
+    def state(self) -> str:
+        """Definitions of gradients and state."""
+        arrays = (() if self._plan.immediate else ("trn_gradients",)) + self._arrays
+        lines = [f"static float {name}[{self._plan.n_trainable}];" for name in arrays]
+        return "\n".join(lines + (["static trn_adam_t trn_adam;"] if self._adam else [])) + "\n"
+
+    def _constants(self) -> str:
+        optimizer = self._plan.optimizer
+        assert isinstance(optimizer, Adam)
+        values = (optimizer.lr, optimizer.beta1, optimizer.beta2, optimizer.eps)
+        return ", ".join((*map(c_float, values), "1.0f", "1.0f"))
+
+    def instance(self) -> str:
+        """One function that steps a run of parameters."""
+        optimizer = self._plan.optimizer
+        states = "".join(f", float *{name.removeprefix('trn_')}" for name in self._arrays)
+        extra = "float lr_t, " if self._adam else ""
+        signature = f"static TRN_NOINLINE void update({extra}float *w, float *g{states}, trn_size_t n)"
+        if isinstance(optimizer, Adam):
+            call = f"const trn_adam_t constants = {{{self._constants()}}};\n    trn_adam_step(&constants, lr_t, w, g, moment1, moment2, n);"
+        elif self._plan.state_floats:
+            call = f"trn_sgd_momentum_step(w, g, velocity, n, {c_float(optimizer.lr)}, {c_float(optimizer.momentum)});"
+        else:
+            call = f"trn_sgd_step(w, g, n, {c_float(optimizer.lr)});"
+        return f"{signature}\n{{\n    {call}\n}}\n"
+
+    def reset(self) -> list[str]:
+        """Body that zeroes state and gradients."""
+        lines = [f"memset({name}, 0, sizeof({name}));" for name in self._arrays]
+        if self._adam:
+            lines.append(f"trn_adam = (trn_adam_t){{{self._constants()}}};")
+        return lines + self.clear_gradients()
+
+    def clear_gradients(self) -> list[str]:
+        """Body that drops what the batch has accumulated; in immediate mode nothing outlives a sample."""
+        return [] if self._plan.immediate else ["memset(trn_gradients, 0, sizeof(trn_gradients));"]
+
+    def clear_layer(self, layer: Layer) -> str:
+        """Statement that zeroes one layer's gradient in the arena."""
+        return f"memset({self._places.gradient(layer)}, 0, {layer.n_parameters} * sizeof(float));"
+
+    def begin_step(self) -> list[str]:
+        """Statements before the first update of a step."""
+        return ["const float lr_t = trn_adam_begin_step(&trn_adam);"] if self._adam else []
+
+    def step(self) -> list[str]:
+        """Body that updates all trainable parameters of a batch."""
+        if self._plan.immediate:
+            return []
+        body = ["trn_mark_update();", *self.begin_step()]
+        for segment in self._plan.segments:
+            gradients = f"trn_gradients + {segment.state}"
+            body.append(self._update(f"trn_parameters + {segment.parameters}", gradients, segment.state, segment.count))
+        return [*body, "trn_mark_other();"]
+
+    def step_layer(self, layer: Layer) -> str:
+        """Statement that updates one layer."""
+        state = self._plan.state_offset(layer)
+        return self._update(self._places.weights(layer), self._places.gradient(layer), state, layer.n_parameters)
+
+    def _update(self, w: str, g: str, state: int, count: int) -> str:
+        arrays = "".join(f", {name} + {state}" for name in self._arrays)
+        return f"update({'lr_t, ' if self._adam else ''}{w}, {g}{arrays}, {count});"
