@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks built layer by layer: shapes resolved, names given, impossible layers refused with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trainbed.errors import NetworkError
+from trainbed.network.layers import INPUT, Activation, Initializer, Kind, Layer, Network, Window
+
+Shape = tuple[int, int, int]
+Pair = tuple[int, int]
+
+_RELU_LIKE = (Activation.RELU, Activation.RELU6, Activation.LEAKY_RELU)
+_LARGEST = 32_767
+"""Largest height, width, channel count or kernel side: the runtime keeps them in 16 bits."""
+
+
+def pair(value: int | Sequence[int]) -> Pair:
+    """A number for both directions, or [height, width]."""
+    if isinstance(value, int):
+        return (value, value)
+    height, width = value
+    return (height, width)
+
+
+class NetworkBuilder:
+    """Adds layers in order; each reads the one before unless told otherwise."""
+
+    def __init__(self, input_shape: Sequence[int]) -> None:
+        if not 1 <= len(input_shape) <= 3 or any(side < 1 for side in input_shape):
+            raise NetworkError(f"input {list(input_shape)} is no shape; use [H, W, C], [T, C] or [features]")
+        padded = [1] * (3 - len(input_shape)) + list(input_shape)
+        self.input_shape: Shape = (padded[0], padded[1], padded[2])
+        self._layers: list[Layer] = []
+        self._shapes: dict[str, Shape] = {INPUT: self.input_shape}
+        self._counts: dict[str, int] = {}
+
+    def build(self) -> Network:
+        """The finished network. Raises NetworkError when it is empty, or when a layer's output is used by nobody."""
+        if not self._layers:
+            raise NetworkError("the network has no layers")
+        used = {name for layer in self._layers for name in layer.inputs}
+        for layer in self._layers[:-1]:
+            if layer.name not in used:
+                raise NetworkError("its output is used by no layer", layer=layer.name)
+            if layer.activation is Activation.SOFTMAX:
+                raise NetworkError("softmax is for the last layer only", layer=layer.name)
+        return Network(self.input_shape, tuple(self._layers))
+
+    def shape_of(self, name: str) -> Shape:
+        """Output shape of a layer (or of ``input``)."""
+        return self._shapes[name]
+
+    @property
+    def last(self) -> str:
+        """Name of the layer added last, or ``input``."""
+        return self._layers[-1].name if self._layers else INPUT
+
+    def dense(self, units: int, **common: object) -> str:
+        """Fully connected layer on the flattened input."""
+        name, source = self._open(Kind.DENSE, common)
+        _at_least_one(name, units=units)
+        return self._close(name, Kind.DENSE, (source,), (1, 1, units), None, common)
+
+    def conv2d(
+        self, filters: int, kernel: int | Sequence[int], stride: int | Sequence[int] = 1, padding: str = "valid", **common: object
+    ) -> str:
+        """Convolution with bias."""
+        name, source = self._open(Kind.CONV2D, common)
+        _at_least_one(name, filters=filters)
+        window, rows, columns = self._window(name, source, pair(kernel), pair(stride), padding)
+        return self._close(name, Kind.CONV2D, (source,), (rows, columns, filters), window, common)
+
+    def depthwise_conv2d(
+        self, kernel: int | Sequence[int], stride: int | Sequence[int] = 1, padding: str = "valid", multiplier: int = 1, **common: object
+    ) -> str:
+        """Convolution of each channel by itself; ``multiplier`` outputs per channel."""
+        name, source = self._open(Kind.DEPTHWISE_CONV2D, common)
+        _at_least_one(name, multiplier=multiplier)
+        window, rows, columns = self._window(name, source, pair(kernel), pair(stride), padding)
+        channels = self._shapes[source][2] * multiplier
+        return self._close(name, Kind.DEPTHWISE_CONV2D, (source,), (rows, columns, channels), window, common)
+
+    def pool(self, kind: Kind, size: int | Sequence[int] = 2, stride: int | Sequence[int] | None = None, **common: object) -> str:
+        """Max or average pooling without padding; the stride is the size unless given. Rows and columns left over are dropped."""
+        name, source = self._open(kind, common)
+        steps = pair(size) if stride is None else pair(stride)
+        window, rows, columns = self._window(name, source, pair(size), steps, "valid")
+        if window.kernel_h * window.kernel_w > 256:
+            raise NetworkError(f"a window of {window.kernel_h}x{window.kernel_w} has more than 256 elements", layer=name)
+        return self._close(name, kind, (source,), (rows, columns, self._shapes[source][2]), window, common)
+
+    def global_avg_pool(self, **common: object) -> str:
+        """Mean over all pixels of each channel."""
+        name, source = self._open(Kind.GLOBAL_AVG_POOL, common)
+        return self._close(name, Kind.GLOBAL_AVG_POOL, (source,), (1, 1, self._shapes[source][2]), None, common)
+
+    def flatten(self, **common: object) -> str:
+        """The same values as one vector."""
+        name, source = self._open(Kind.FLATTEN, common)
+        height, width, channels = self._shapes[source]
+        return self._close(name, Kind.FLATTEN, (source,), (1, 1, height * width * channels), None, common)
+
+    def add(self, inputs: Sequence[str], **common: object) -> str:
+        """Sum of two layers of the same shape."""
+        name, _ = self._open(Kind.ADD, {**common, "input": None})
+        if len(inputs) != 2:
+            raise NetworkError(f"add takes two layers, got {len(inputs)}", layer=name)
+        for source in inputs:
+            self._check_known(name, source)
+        one, other = (self._shapes[source] for source in inputs)
+        if one != other:
+            raise NetworkError(f"{inputs[0]} is {list(one)} and {inputs[1]} is {list(other)}; add needs equal shapes", layer=name)
+        return self._close(name, Kind.ADD, tuple(inputs), one, None, common)
+
+    def inverted_residual(self, filters: int, expand: int, kernel: int | Sequence[int] = 3, stride: int = 1, **common: object) -> str:
+        """MobileNetV2's block: pointwise expansion (relu6), depthwise (relu6), linear projection; added to its input where shapes allow."""
+        name = str(common.pop("name", None) or self._next_name("inverted_residual"))
+        source = str(common.pop("input", None) or self.last)
+        self._check_known(name, source)
+        _at_least_one(name, filters=filters, expand=expand, stride=stride)
+        channels = self._shapes[source][2]
+        frozen = {"trainable": common.get("trainable", True), "initializer": common.get("initializer")}
+        at = source
+        if expand > 1:
+            at = self.conv2d(channels * expand, 1, name=f"{name}_expand", input=at, activation=Activation.RELU6, **frozen)
+        at = self.depthwise_conv2d(kernel, stride, "same", name=f"{name}_depthwise", input=at, activation=Activation.RELU6, **frozen)
+        residual = stride == 1 and channels == filters
+        project = f"{name}_project" if residual else name
+        at = self.conv2d(filters, 1, name=project, input=at, **frozen)
+        return self.add([source, at], name=name) if residual else at
+
+    def _next_name(self, kind: str) -> str:
+        while True:
+            self._counts[kind] = self._counts.get(kind, 0) + 1
+            name = f"{kind}_{self._counts[kind]}"
+            if name not in self._shapes:
+                return name
+
+    def _open(self, kind: Kind, common: dict[str, object]) -> tuple[str, str]:
+        """Name of the new layer and of the layer it reads."""
+        name = str(common.get("name") or self._next_name(kind.value))
+        if name in self._shapes:
+            raise NetworkError(f"the name '{name}' is taken", layer=name)
+        source = str(common.get("input") or self.last)
+        self._check_known(name, source)
+        return name, source
+
+    def _check_known(self, name: str, source: str) -> None:
+        if source not in self._shapes:
+            raise NetworkError(f"reads '{source}', which is no earlier layer (there are: {', '.join(self._shapes)})", layer=name)
+
+    def _window(self, name: str, source: str, kernel: Pair, stride: Pair, padding: str) -> tuple[Window, int, int]:
+        height, width, _ = self._shapes[source]
+        if min(*kernel, *stride) < 1:
+            raise NetworkError(f"kernel {list(kernel)} and stride {list(stride)} must be at least 1", layer=name)
+        if padding == "same":
+            rows, columns = -(-height // stride[0]), -(-width // stride[1])
+            top = max((rows - 1) * stride[0] + kernel[0] - height, 0) // 2
+            left = max((columns - 1) * stride[1] + kernel[1] - width, 0) // 2
+            return Window(*kernel, *stride, top, left), rows, columns
+        if kernel[0] > height or kernel[1] > width:
+            what = f"a {kernel[0]}x{kernel[1]} window does not fit into {source}, {height}x{width}"
+            raise NetworkError(f"{what}; use padding: same or a smaller window", layer=name)
+        return Window(*kernel, *stride), (height - kernel[0]) // stride[0] + 1, (width - kernel[1]) // stride[1] + 1
+
+    def _close(
+        self, name: str, kind: Kind, inputs: tuple[str, ...], out_shape: Shape, window: Window | None, common: dict[str, object]
+    ) -> str:
+        in_shape = self._shapes[inputs[0]]
+        if kind is Kind.DENSE:
+            in_shape = (1, 1, in_shape[0] * in_shape[1] * in_shape[2])
+        if kind is not Kind.FLATTEN and kind is not Kind.DENSE and max(*in_shape, *out_shape) > _LARGEST:
+            raise NetworkError(f"{list(in_shape)} -> {list(out_shape)} has a side above {_LARGEST}", layer=name)
+        activation = Activation(common.get("activation") or Activation.NONE)
+        default = Initializer.HE_UNIFORM if activation in _RELU_LIKE else Initializer.GLOROT_UNIFORM
+        layer = Layer(
+            name=name,
+            kind=kind,
+            inputs=inputs,
+            in_shape=in_shape,
+            out_shape=out_shape,
+            activation=activation,
+            window=window,
+            trainable=bool(common.get("trainable", True)),
+            initializer=Initializer(common.get("initializer") or default),
+        )
+        self._layers.append(layer)
+        self._shapes[name] = out_shape
+        return name
+
+
+def _at_least_one(name: str, **values: int) -> None:
+    for key, value in values.items():
+        if value < 1:
+            raise NetworkError(f"{key} must be at least 1, got {value}", layer=name)

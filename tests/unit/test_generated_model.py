@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Generated firmware models on the host against the NumPy twin, bit for bit, over random networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from host_model import HostModel
+from numpy.typing import NDArray
+from random_networks import random_network, random_optimizer
+
+from trainbed.errors import NetworkError
+from trainbed.network.training import Loss
+from trainbed.planner.plan import make_plan
+from trainbed.reference.twin import Twin
+
+
+def flat(twin: Twin) -> NDArray[np.float32]:
+    return np.concatenate([array.ravel() for pair in twin.weights for array in pair])
+
+
+def targets(rng: np.random.Generator, loss: Loss, n: int, n_outputs: int) -> NDArray[np.float32]:
+    if loss is Loss.CATEGORICAL_CROSSENTROPY:
+        return np.eye(n_outputs, dtype=np.float32)[rng.integers(n_outputs, size=n)]
+    return rng.random((n, n_outputs), dtype=np.float32)
+
+
+def same_bits(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
+    return bool(np.array_equal(one.view(np.uint32), other.view(np.uint32)))
+
+
+@pytest.mark.parametrize("loss", list(Loss))
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_a_generated_model_trains_to_the_same_bits_as_the_twin(tmp_path: Path, seed: int, loss: Loss, batch_size: int) -> None:
+    seed = seed * 3 + list(Loss).index(loss)
+    network, optimizer = random_network(seed, loss=loss), random_optimizer(seed)
+    plan = make_plan(network, loss=loss, optimizer=optimizer, batch_size=batch_size)
+    model = HostModel(plan, tmp_path, shared_shapes=seed % 4 == 0)
+    twin = Twin(network, loss=loss, optimizer=optimizer, seed=seed)
+    model.init(seed)
+    assert same_bits(model.parameters, flat(twin))
+    rng = np.random.default_rng(seed)
+    for _ in range(6):
+        x = rng.standard_normal((batch_size, *network.input_shape), dtype=np.float32)
+        t = targets(rng, loss, batch_size, network.output_size)
+        losses, outputs = model.train_batch(x, t)
+        expected = twin.train_batch(x, t)
+        assert same_bits(losses, expected.losses)
+        assert same_bits(outputs, expected.outputs)
+        assert same_bits(model.parameters, flat(twin))
+    losses, outputs = model.evaluate(x, t)
+    expected = twin.evaluate(x, t)
+    assert same_bits(losses, expected.losses)
+    assert same_bits(outputs, expected.outputs)
+    assert same_bits(model.predict(x, network.output_size), twin.predict(x))
+
+
+def test_a_network_without_trainable_layers_is_refused() -> None:
+    from trainbed.network.build import NetworkBuilder
+
+    builder = NetworkBuilder([4, 4, 1])
+    builder.dense(1, trainable=False)
+    with pytest.raises(NetworkError, match="trainable"):
+        make_plan(builder.build(), loss=Loss.MSE, optimizer=random_optimizer(0), batch_size=1)
