@@ -20,13 +20,15 @@ from trainbed.boards import Board
 from trainbed.errors import BuildError, DoesNotFit, InputError
 from trainbed.toolchain import cache
 from trainbed.toolchain.compiler import WARNINGS, Compiler, Core, core_named, find_compiler
-from trainbed.toolchain.elf import ElfFacts, facts
+from trainbed.toolchain.elf import ElfFacts, facts, largest_objects
 from trainbed.toolchain.linker import linker_script
+from trainbed.toolchain.stack import stack_bound
 
 _KIND = "firmware"
-_FORMAT = 1
+_FORMAT = 2
 """Goes into every key: raise it when the meaning of a cached entry changes."""
 
+_LABELS = {"flash": "flash", "ram": "RAM"}
 _OPTIMIZE = ("O0", "O1", "O2", "O3", "Os", "Og")
 
 _LANGUAGE = (
@@ -227,7 +229,9 @@ def _build_in(folder: Path, job: _Job) -> None:
 
     def compile_one(name: str) -> Path:
         target = objects / (name.replace("/", "_")[:-2] + ".o")
-        _run([*common, "-c", str(job.path(name, generated)), "-o", str(target)], job, what=name, cwd=folder)
+        errors = _run([*common, "-c", str(job.path(name, generated)), "-o", str(target)], folder)
+        if errors:
+            raise BuildError(_message(errors, job.compiler, name))
         return target
 
     # Two at a time: model.c is most of the work, and small machines have two cores.
@@ -239,28 +243,53 @@ def _build_in(folder: Path, job: _Job) -> None:
         (folder / "board.ld").write_text(job.script, encoding="utf-8")
         script = ["-T", str(folder / "board.ld")]
     link = [*job.compiler.command, *job.link_flags, *script, *map(str, sorted(targets)), "-lgcc", "-o", str(elf)]
-    _run(link, job, what="the link", cwd=folder)
+    errors = _run(link, folder)
+    if errors:
+        _refuse_overflow(errors, job.board, targets)
+        raise BuildError(_message(errors, job.compiler, "to link"))
     found = facts(elf)
+    bound = _stack_bound(elf, found, job, objects)
     shutil.rmtree(objects)
-    (folder / "facts.json").write_text(json.dumps(_to_json(elf, found, job, None)), encoding="utf-8")
+    (folder / "facts.json").write_text(json.dumps(_to_json(elf, found, job, bound)), encoding="utf-8")
 
 
-def _run(command: list[str], job: _Job, *, what: str, cwd: Path) -> None:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode == 0:
-        return
-    overflow = re.findall(r"region `(\w+)' overflowed by (\d+) bytes?", done.stderr)
-    if overflow:
-        raise DoesNotFit("; ".join(_overflow(job.board, region, int(excess)) for region, excess in overflow))
-    lines = [line for line in done.stderr.splitlines() if re.search(r"error|undefined|multiple definition", line)]
-    shown = "\n  ".join((lines or done.stderr.splitlines())[:5])
-    raise BuildError(f"{job.compiler.name} refused {what}:\n  {shown}")
+def _run(command: list[str], folder: Path) -> str:
+    """What the compiler complained about; empty when it succeeded."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
+    return "" if done.returncode == 0 else done.stderr or f"exit code {done.returncode}"
 
 
-def _overflow(board: Board, region: str, excess: int) -> str:
-    length = next(memory.length for memory in board.memories if memory.name == region)
-    label = {"flash": "flash", "ram": "RAM"}.get(region, region)
-    return f"the firmware needs {length + excess} B of {label}, {board.name} has {length} ({excess} too many)"
+def _message(errors: str, compiler: Compiler, what: str) -> str:
+    lines = [line for line in errors.splitlines() if re.search(r"error|undefined|multiple definition", line)]
+    shown = "\n  ".join((lines or errors.splitlines())[:5])
+    return f"{compiler.name} refused {what}:\n  {shown}"
+
+
+def _refuse_overflow(errors: str, board: Board, objects: list[Path]) -> None:
+    reasons = []
+    for region, excess in re.findall(r"region `(\w+)' overflowed by (\d+) bytes?", errors):
+        memory = board.memory(region)
+        assert memory is not None, region
+        largest = ", ".join(f"{name} {size}" for name, size in largest_objects(objects, ram=region == "ram"))
+        reasons.append(
+            f"the firmware needs {memory.length + int(excess)} B of {_LABELS[region]}, {board.name} has {memory.length}"
+            f"{f' (stack of {board.stack_bytes} included)' if region == 'ram' else ''}; largest: {largest}"
+        )
+    if reasons:
+        raise DoesNotFit("\n".join(reasons))
+
+
+def _stack_bound(elf: Path, found: ElfFacts, job: _Job, objects: Path) -> int | None:
+    if job.core.native:
+        return None
+    objdump = str(job.compiler.command[0]).removesuffix("gcc") + "objdump"
+    graphs = sorted(objects.glob("*.ci"))
+    bound = stack_bound("trn_start", graphs=graphs, elf=elf, facts=found, objdump=objdump)
+    if bound > job.board.stack_bytes:
+        raise DoesNotFit(
+            f"the firmware needs {bound} B of stack, {job.board.name} sets {job.board.stack_bytes} B aside"
+        )
+    return bound
 
 
 def _to_json(elf: Path, found: ElfFacts, job: _Job, stack_bound: int | None) -> dict[str, Any]:

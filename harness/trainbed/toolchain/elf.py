@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,8 @@ class ElfFacts:
     """Objects in flash."""
     functions: tuple[tuple[int, int, str], ...]
     """(start address, size, name), by address."""
+    entries: Mapping[str, int]
+    """Address of every function by every name it has (libgcc gives some two)."""
     marks: Mapping[int, int]
     """Address of each trn_mark_* function -> phase number."""
     stack_low: int
@@ -62,6 +64,7 @@ def _facts(file: ELFFile) -> ElfFacts:
     symbols: dict[str, int] = {}
     constants: dict[str, int] = {}
     functions: dict[int, tuple[int, int, str]] = {}
+    entries: dict[str, int] = {}
     addresses: dict[str, int] = {}
     thumb = file["e_machine"] == "EM_ARM"
     for name, symbol in _symbols(file):
@@ -69,8 +72,9 @@ def _facts(file: ELFFile) -> ElfFacts:
         kind = symbol["st_info"]["type"]
         if kind == "STT_FUNC":
             address &= ~1 if thumb else ~0
-            if size > 0:
-                functions[address] = (address, size, name)
+            if index != "SHN_UNDEF":
+                entries[name] = address
+                functions[address] = max(functions.get(address, (address, 0, name)), (address, size, name))
         elif kind == "STT_OBJECT" and isinstance(index, int):
             group = symbols if names[index] in _RAM_SECTIONS else constants
             group[name] = group.get(name, 0) + size
@@ -82,17 +86,48 @@ def _facts(file: ELFFile) -> ElfFacts:
         sections=sections,
         symbols=dict(sorted(symbols.items())),
         constants=dict(sorted(constants.items())),
-        functions=tuple(sorted(functions.values())),
+        functions=_extents(sorted(functions.values())),
+        entries=entries,
         marks=marks,
         stack_low=addresses.get("__stack_limit", 0),
         stack_top=addresses.get("__stack_top", 0),
     )
 
 
+def _extents(functions: list[tuple[int, int, str]]) -> tuple[tuple[int, int, str], ...]:
+    """Assembly of libgcc comes without sizes: such a function reaches to the next one."""
+    starts = [start for start, _, _ in functions[1:]] + [functions[-1][0] + functions[-1][1] if functions else 0]
+    return tuple(
+        (start, size or following - start, name)
+        for (start, size, name), following in zip(functions, starts, strict=True)
+        if size or following > start
+    )
+
+
+def largest_objects(objects: Iterable[Path], *, ram: bool, n: int = 5) -> list[tuple[str, int]]:
+    """Largest (name, bytes) of what object files put into RAM, or into flash: for the message when it does not fit."""
+    from elftools.elf.elffile import ELFFile
+
+    found: list[tuple[str, int]] = []
+    for path in objects:
+        with path.open("rb") as stream:
+            file = ELFFile(stream)
+            for name, symbol in _symbols(file):
+                index = symbol["st_shndx"]
+                if symbol["st_info"]["type"] in ("STT_OBJECT", "STT_FUNC") and isinstance(index, int):
+                    writable = bool(file.get_section(index)["sh_flags"] & 1)  # SHF_WRITE
+                    if writable == ram:
+                        found.append((name, symbol["st_size"]))
+    return sorted(found, key=lambda item: (-item[1], item[0]))[:n]
+
+
 def _symbols(file: ELFFile) -> Iterator[tuple[str, Any]]:
+    from elftools.elf.sections import SymbolTableSection
+
     table = file.get_section_by_name(".symtab")
     if table is None:
         raise ValueError("the ELF was stripped of its symbols")
+    assert isinstance(table, SymbolTableSection)
     for symbol in table.iter_symbols():
         if symbol.name:
             yield symbol.name, symbol.entry
