@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads a scenario file: strict YAML, overrides, schema, then what only the whole can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from trainbed.boards import board_names
+from trainbed.network.layers import Activation
+from trainbed.network.training import Loss
+from trainbed.scenario.availability import unavailable
+from trainbed.scenario.diagnosis import scenario_error
+from trainbed.scenario.document import Document, read_document
+from trainbed.scenario.layers import LayerProblem, LayerSpec, layer_specs
+from trainbed.scenario.overrides import apply_overrides
+from trainbed.scenario.scenario import NetworkSpec, Scenario
+from trainbed.scenario.schema import NetworkKeys, ScenarioKeys
+from trainbed.scenario.wording import did_you_mean
+
+SCHEMA = 1
+
+_NEEDS = {Loss.BINARY_CROSSENTROPY: Activation.SIGMOID, Loss.CATEGORICAL_CROSSENTROPY: Activation.SOFTMAX}
+
+
+def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
+    """Read and check a scenario file; ``overrides`` are ``a.b=v`` as given to ``--set``, applied in order.
+
+    Raises ScenarioError with file and line (or the override to blame), what was expected, and the nearest known word.
+    """
+    document = read_document(path)
+    if not isinstance(document.root, dict):
+        raise document.error("a scenario is a mapping that starts with 'schema: 1'", ())
+    apply_overrides(document, overrides)
+    return check_document(document)
+
+
+def check_document(document: Document) -> Scenario:
+    """The scenario a document describes. Raises ScenarioError."""
+    if isinstance(document.root, dict) and document.root.get("schema", SCHEMA) != SCHEMA:
+        raise document.error(
+            f"schema {document.root['schema']!r:.40} is not known; this version reads schema 1", ("schema",)
+        )
+    try:
+        keys = ScenarioKeys.model_validate(document.root)
+    except ValidationError as error:
+        raise scenario_error(error, document) from None
+    for path, message in unavailable(keys):
+        raise document.error(message, path)
+    if keys.board not in board_names():
+        raise document.error(f"no board named '{keys.board}'{did_you_mean(keys.board, board_names())}", ("board",))
+    network = _network(keys.network, document)
+    _loss_fits_the_last_layer(keys, network.layers[-1], document)
+    return Scenario(
+        name=keys.name,
+        board=keys.board,
+        backend=keys.backend,
+        network=network,
+        training=keys.training,
+        data=keys.data,
+        expect=keys.expect,
+        build=keys.build,
+        link=keys.link,
+        budget=keys.budget,
+        weights=keys.weights,
+        document=document,
+    )
+
+
+def _network(keys: NetworkKeys, document: Document) -> NetworkSpec:
+    assert keys.input is not None  # the schema asks for it where there is no ONNX file
+    lines = [document.line_of(("network", "layers", i)) for i in range(len(keys.layers))]
+    try:
+        return NetworkSpec(input_shape=keys.input, layers=layer_specs(keys.layers, lines))
+    except LayerProblem as problem:
+        hint = did_you_mean(problem.message.split("'")[3], problem.known) if problem.known else ""
+        raise document.error(problem.message + hint, ("network", "layers", problem.index)) from None
+
+
+def _loss_fits_the_last_layer(keys: ScenarioKeys, last: LayerSpec, document: Document) -> None:
+    needed = _NEEDS.get(keys.training.loss)
+    if needed is not None and last.activation is not needed:
+        raise document.error(
+            f"{keys.training.loss.value} needs {needed.value} at the last layer; '{last.name}' has {last.activation.value}",
+            ("training", "loss"),
+        )

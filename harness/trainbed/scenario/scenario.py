@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A checked scenario: the value everything after it works from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trainbed.errors import InputError, NetworkError, ScenarioError
+from trainbed.scenario.document import Document, KeyPath
+from trainbed.scenario.layers import LayerSpec
+from trainbed.scenario.schema import (
+    BudgetKeys,
+    BuildKeys,
+    ExpectKeys,
+    GeneratedData,
+    LinkKeys,
+    NpzData,
+    SklearnData,
+    TrainingKeys,
+    WeightsKeys,
+)
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """The network a scenario asks for; ``input_shape`` is (H, W, C), (1, 1, n) for a vector."""
+
+    input_shape: tuple[int, int, int]
+    layers: tuple[LayerSpec, ...]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario of schema 1, checked. Immutable; equal scenarios ask for the same run."""
+
+    name: str
+    board: str
+    backend: str
+    """``auto`` or the name of a backend."""
+    network: NetworkSpec
+    training: TrainingKeys
+    data: GeneratedData | SklearnData | NpzData
+    expect: ExpectKeys
+    build: BuildKeys
+    link: LinkKeys
+    budget: BudgetKeys
+    weights: WeightsKeys | None
+    document: Document = field(repr=False, compare=False)
+
+    @property
+    def file(self) -> Path | None:
+        """The file it was read from."""
+        return self.document.file
+
+    @property
+    def base_dir(self) -> Path:
+        """The folder relative paths in the scenario start from."""
+        return self.file.parent if self.file is not None else Path()
+
+    def line_of(self, path: str) -> int | None:
+        """1-based line of a dotted path such as ``network.layers.3``; None when an override set it."""
+        return self.document.line_of(_steps(path))
+
+    def error(self, message: str, path: str) -> ScenarioError:
+        """A ScenarioError that points at a dotted path."""
+        return self.document.error(message, _steps(path))
+
+
+@contextmanager
+def with_line(scenario: Scenario, path: str) -> Iterator[None]:
+    """Point every InputError raised inside at a dotted path of the scenario; a NetworkError at the layer it names."""
+    try:
+        yield
+    except ScenarioError:
+        raise
+    except InputError as error:
+        names = [layer.name for layer in scenario.network.layers]
+        if isinstance(error, NetworkError) and error.layer in names:
+            path = f"network.layers.{names.index(error.layer)}"
+        raise scenario.error(str(error), path) from error
+
+
+def _steps(path: str) -> KeyPath:
+    return tuple(int(step) if step.isdecimal() else step for step in path.split(".") if step)

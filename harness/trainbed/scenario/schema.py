@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Schema 1 of a scenario: every key, its type and its bounds. The meaning of each key is in docs/scenario.md."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from trainbed.network.training import Adam, Loss, Optimizer, Sgd
+from trainbed.scenario.keys import Choice, Keys, Name, OneKey, wrong
+from trainbed.scenario.layers import LayerEntry
+
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Seed = Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Below1 = Annotated[float, Field(ge=0, lt=1)]
+Backend = Literal["auto", "unicorn", "qemu", "renode", "simavr", "yasimavr", "native", "serial"]
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, list) and len(value) in (1, 3):
+        return (1, 1, value[0]) if len(value) == 1 else tuple(value)
+    raise wrong("[n] or [height, width, channels]", value)
+
+
+Extent = Annotated[int, Field(ge=1, le=65535)]
+Shape = Annotated[tuple[Extent, Extent, Extent], BeforeValidator(_shape)]
+
+
+class NetworkKeys(Keys):
+    """``network``: an input shape and layers, or an ONNX file."""
+
+    input: Shape | None = None
+    layers: list[LayerEntry] = Field(default_factory=list)
+    onnx: Name | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _layers_or_a_file(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "onnx" not in value:
+            for key in ("input", "layers"):
+                if value.keys() <= set(cls.key_names()) and not value.get(key):
+                    text = f"'{key}' is missing" if key not in value else f"'{key}' is empty"
+                    raise PydanticCustomError("wrong", "{text}", {"text": text})
+        return value
+
+
+class SgdKeys(Keys):
+    """``sgd {lr, momentum}``."""
+
+    lr: Positive
+    momentum: Below1 = 0.0
+
+
+class AdamKeys(Keys):
+    """``adam {lr, beta1, beta2, eps}``."""
+
+    lr: Positive = 0.001
+    beta1: Below1 = 0.9
+    beta2: Below1 = 0.999
+    eps: Positive = 1e-7
+
+
+class OptimizerKeys(OneKey):
+    """``optimizer``: one of sgd, adam."""
+
+    _what = "optimizer"
+
+    sgd: SgdKeys | None = None
+    adam: AdamKeys | None = None
+
+
+class TrainingKeys(Keys):
+    """``training``."""
+
+    precision: Literal["float32", "uint8", "mixed", "int8_pow2", "int8_qas"] = "float32"
+    fused: bool = False
+    loss: Choice[Loss]
+    optimizer_keys: OptimizerKeys = Field(alias="optimizer")
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)]
+    batch_size: Annotated[int, Field(ge=1, le=65535)]
+    shuffle: bool = True
+    seed: Seed = 1
+    head: Literal["float32", "same"] = "same"
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer with all its values."""
+        sgd, adam = self.optimizer_keys.sgd, self.optimizer_keys.adam
+        if sgd is not None:
+            return Sgd(lr=sgd.lr, momentum=sgd.momentum)
+        assert adam is not None  # exactly one is given
+        return Adam(lr=adam.lr, beta1=adam.beta1, beta2=adam.beta2, eps=adam.eps)
+
+
+class GeneratedData(Keys):
+    """``data: {generate: lines | sensor}``. ``seed`` defaults to the training's."""
+
+    generate: Literal["lines", "sensor"]
+    size: Annotated[int, Field(ge=4, le=256)] | None = None
+    channels: Annotated[int, Field(ge=1, le=64)] | None = None
+    train: Count = 48
+    test: Count = 24
+    noise: Annotated[float, Field(ge=0, le=10)] = 0.0
+    seed: Seed | None = None
+
+    @model_validator(mode="after")
+    def _size_is_for_images(self) -> GeneratedData:
+        if self.generate == "sensor" and (self.size is not None or self.channels is not None):
+            text = "'size' and 'channels' are for lines; sensor data are two readings"
+            raise PydanticCustomError("wrong", "{text}", {"text": text})
+        return self
+
+
+class SklearnData(Keys):
+    """``data: {sklearn: digits | iris | wine | breast_cancer}``; needs scikit-learn."""
+
+    sklearn: Literal["digits", "iris", "wine", "breast_cancer"]
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    train: Count | None = None
+    test: Count | None = None
+    seed: Seed | None = None
+
+
+class NpzData(Keys):
+    """``data: {npz: path}``: x_train, y_train, x_test, y_test; the path is relative to the scenario."""
+
+    npz: Name
+    train: Count | None = None
+    test: Count | None = None
+    scale: float | None = None
+    offset: float | None = None
+
+
+_SOURCES = ("generate", "sklearn", "npz")
+
+
+def _source(value: Any) -> str:
+    if isinstance(value, Keys):
+        value = value.model_dump()
+    if isinstance(value, dict):
+        return next((f"<{key}>" for key in _SOURCES if key in value), "<generate>")
+    return "<generate>"
+
+
+DataKeys = Annotated[
+    Annotated[GeneratedData, Tag("<generate>")]
+    | Annotated[SklearnData, Tag("<sklearn>")]
+    | Annotated[NpzData, Tag("<npz>")],
+    Discriminator(_source),
+]
+
+
+class Bound(Keys):
+    """``{min: x}``, ``{max: x}`` or both."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _has_an_edge(self) -> Bound:
+        if self.min is None and self.max is None:
+            raise PydanticCustomError("wrong", "{text}", {"text": "expected {min: x} or {max: x}"})
+        if self.min is not None and self.max is not None and self.min > self.max:
+            text = f"min {self.min:g} is larger than max {self.max:g}: nothing can pass"
+            raise PydanticCustomError("wrong", "{text}", {"text": text})
+        return self
+
+
+class Decrease(Keys):
+    """``{by: x}``: 1 - last / first epoch mean is at least x."""
+
+    by: Annotated[float, Field(gt=0, le=1)]
+
+
+class UlpBound(Keys):
+    """``{ulp: n}``."""
+
+    ulp: Annotated[int, Field(ge=0, le=1 << 24)]
+
+
+def _agreement(value: Any) -> Any:
+    if isinstance(value, str) and value != "exact":
+        raise wrong("exact or {ulp: n}", value)
+    return value
+
+
+class ExpectKeys(Keys):
+    """``expect``: what the run must show to pass. Every key may be left out."""
+
+    loss_decreases: Decrease | None = None
+    final_loss: Bound | None = None
+    test_accuracy: Bound | None = None
+    matches_reference: (
+        Annotated[
+            Annotated[Literal["exact"], Tag("<exact>")] | Annotated[UlpBound, Tag("<ulp>")],
+            Discriminator(lambda value: "<exact>" if isinstance(value, str) else "<ulp>"),
+            BeforeValidator(_agreement),
+        ]
+        | None
+    ) = None
+    training_memory_bytes: Bound | None = None
+    ram_bytes: Bound | None = None
+    flash_bytes: Bound | None = None
+    stack_bytes: Bound | None = None
+    cycles_per_sample: Bound | None = None
+    energy_uj_per_sample: Bound | None = None
+
+
+class QuantisationKeys(Keys):
+    """``quantisation``."""
+
+    ranges: Literal["ema", "static"] = "ema"
+    rounding: Literal["stochastic", "nearest"] = "nearest"
+    standardise: bool = False
+    error_range: Literal["fixed", "ema"] = "fixed"
+    calibration_samples: Count = 64
+
+
+class DynamicUpdate(Keys):
+    """``update: {dynamic: ...}``."""
+
+    lambda_min: Fraction = 0.1
+    lambda_max: Fraction = 1.0
+    exempt_head: bool = False
+
+
+class SparseUpdate(Keys):
+    """``update: {sparse: ...}``: ``weights`` maps a layer to the share of its weights that is trained."""
+
+    biases_of_last: Annotated[int, Field(ge=0, le=10_000)] = 0
+    weights: dict[Name, Fraction] = Field(default_factory=dict)
+
+
+class UpdateKeys(Keys):
+    """``update``: dynamic, sparse or budget_bytes."""
+
+    dynamic: DynamicUpdate | None = None
+    sparse: SparseUpdate | None = None
+    budget_bytes: Count | None = None
+
+
+def _update(value: Any) -> Any:
+    if isinstance(value, str) and value != "all":
+        raise wrong("all, {dynamic: ..}, {sparse: ..} or {budget_bytes: n}", value)
+    return value
+
+
+class PretrainKeys(TrainingKeys):
+    """``pretrain``: training on the host, with its own data."""
+
+    data: DataKeys
+
+
+class PruneKeys(Keys):
+    """``prune``."""
+
+    initial: Below1 = 0.0
+    final: Below1
+    steps: Count
+
+
+class AugmentKeys(Keys):
+    """``augment``."""
+
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    width_shift: Fraction = 0.0
+    height_shift: Fraction = 0.0
+    shear: Annotated[float, Field(ge=0, lt=90)] = 0.0
+    zoom: Below1 = 0.0
+    horizontal_flip: bool = False
+    fill: Literal["nearest", "constant", "reflect", "wrap"] = "nearest"
+
+
+class BuildKeys(Keys):
+    """``build``."""
+
+    optimize: Literal["O0", "O1", "O2", "O3", "Os", "Og"] = "O2"
+    flash_budget_bytes: Count | None = None
+
+
+class FaultKeys(Keys):
+    """``link.faults``: share of frames each kind of damage strikes, in both directions; seeded."""
+
+    drop: Below1 = 0.0
+    duplicate: Below1 = 0.0
+    corrupt: Below1 = 0.0
+    truncate: Below1 = 0.0
+    seed: Seed = 1
+
+
+class LinkKeys(Keys):
+    """``link``."""
+
+    baud: Annotated[int, Field(ge=300, le=100_000_000)] | None = None
+    dataset: Literal["resident", "stream"] | None = None
+    faults: FaultKeys | None = None
+
+
+class BudgetKeys(Keys):
+    """``budget``: the most one run may spend; cycles and steps in guest time, wall_s is the safety net."""
+
+    cycles: Annotated[int, Field(ge=1, le=1 << 62)] | None = None
+    steps: Annotated[int, Field(ge=1, le=1 << 62)] | None = None
+    wall_s: Positive | None = None
+
+
+class WeightsKeys(Keys):
+    """``weights: {npz: path}``: initial values."""
+
+    npz: Name
+
+
+class ScenarioKeys(Keys):
+    """The whole scenario."""
+
+    schema_version: Annotated[int, Field(alias="schema")]
+    name: Name
+    board: Name
+    backend: Backend = "auto"
+    network: NetworkKeys
+    weights: WeightsKeys | None = None
+    training: TrainingKeys
+    data: DataKeys
+    expect: ExpectKeys = Field(default_factory=ExpectKeys)
+    quantisation: QuantisationKeys | None = None
+    update: Annotated[
+        Annotated[Literal["all"], Tag("<all>")] | Annotated[UpdateKeys, Tag("<update>")],
+        Discriminator(lambda value: "<all>" if isinstance(value, str) else "<update>"),
+        BeforeValidator(_update),
+    ] = "all"
+    pretrain: PretrainKeys | None = None
+    prune: PruneKeys | None = None
+    augment: AugmentKeys | None = None
+    build: BuildKeys = Field(default_factory=BuildKeys)
+    link: LinkKeys = Field(default_factory=LinkKeys)
+    budget: BudgetKeys = Field(default_factory=BudgetKeys)
