@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
+
+from typing_extensions import Unpack
 
 from trainbed.errors import NetworkError
 from trainbed.network.layers import INPUT, Activation, Initializer, Kind, Layer, Network, Window
@@ -14,6 +17,16 @@ Pair = tuple[int, int]
 _RELU_LIKE = (Activation.RELU, Activation.RELU6, Activation.LEAKY_RELU)
 _LARGEST = 32_767
 """Largest height, width, channel count or kernel side: the runtime keeps them in 16 bits."""
+
+
+class Common(TypedDict, total=False):
+    """What every layer may be told; absent or None: the name by kind and number, the layer before, none, True, the default."""
+
+    name: str | None
+    input: str | None
+    activation: Activation | str | None
+    trainable: bool
+    initializer: Initializer | str | None
 
 
 def pair(value: int | Sequence[int]) -> Pair:
@@ -57,14 +70,14 @@ class NetworkBuilder:
         """Name of the layer added last, or ``input``."""
         return self._layers[-1].name if self._layers else INPUT
 
-    def dense(self, units: int, **common: object) -> str:
+    def dense(self, units: int, **common: Unpack[Common]) -> str:
         """Fully connected layer on the flattened input."""
         name, source = self._open(Kind.DENSE, common)
         _at_least_one(name, units=units)
         return self._close(name, Kind.DENSE, (source,), (1, 1, units), None, common)
 
     def conv2d(
-        self, filters: int, kernel: int | Sequence[int], stride: int | Sequence[int] = 1, padding: str = "valid", **common: object
+        self, filters: int, kernel: int | Sequence[int], stride: int | Sequence[int] = 1, padding: str = "valid", **common: Unpack[Common]
     ) -> str:
         """Convolution with bias."""
         name, source = self._open(Kind.CONV2D, common)
@@ -73,7 +86,7 @@ class NetworkBuilder:
         return self._close(name, Kind.CONV2D, (source,), (rows, columns, filters), window, common)
 
     def depthwise_conv2d(
-        self, kernel: int | Sequence[int], stride: int | Sequence[int] = 1, padding: str = "valid", multiplier: int = 1, **common: object
+        self, kernel: int | Sequence[int], stride: int | Sequence[int] = 1, padding: str = "valid", multiplier: int = 1, **common: Unpack[Common]
     ) -> str:
         """Convolution of each channel by itself; ``multiplier`` outputs per channel."""
         name, source = self._open(Kind.DEPTHWISE_CONV2D, common)
@@ -82,7 +95,7 @@ class NetworkBuilder:
         channels = self._shapes[source][2] * multiplier
         return self._close(name, Kind.DEPTHWISE_CONV2D, (source,), (rows, columns, channels), window, common)
 
-    def pool(self, kind: Kind, size: int | Sequence[int] = 2, stride: int | Sequence[int] | None = None, **common: object) -> str:
+    def pool(self, kind: Kind, size: int | Sequence[int] = 2, stride: int | Sequence[int] | None = None, **common: Unpack[Common]) -> str:
         """Max or average pooling without padding; the stride is the size unless given. Rows and columns left over are dropped."""
         name, source = self._open(kind, common)
         steps = pair(size) if stride is None else pair(stride)
@@ -91,20 +104,20 @@ class NetworkBuilder:
             raise NetworkError(f"a window of {window.kernel_h}x{window.kernel_w} has more than 256 elements", layer=name)
         return self._close(name, kind, (source,), (rows, columns, self._shapes[source][2]), window, common)
 
-    def global_avg_pool(self, **common: object) -> str:
+    def global_avg_pool(self, **common: Unpack[Common]) -> str:
         """Mean over all pixels of each channel."""
         name, source = self._open(Kind.GLOBAL_AVG_POOL, common)
         return self._close(name, Kind.GLOBAL_AVG_POOL, (source,), (1, 1, self._shapes[source][2]), None, common)
 
-    def flatten(self, **common: object) -> str:
+    def flatten(self, **common: Unpack[Common]) -> str:
         """The same values as one vector."""
         name, source = self._open(Kind.FLATTEN, common)
         height, width, channels = self._shapes[source]
         return self._close(name, Kind.FLATTEN, (source,), (1, 1, height * width * channels), None, common)
 
-    def add(self, inputs: Sequence[str], **common: object) -> str:
+    def add(self, inputs: Sequence[str], **common: Unpack[Common]) -> str:
         """Sum of two layers of the same shape."""
-        name, _ = self._open(Kind.ADD, {**common, "input": None})
+        name, _ = self._open(Kind.ADD, common)
         if len(inputs) != 2:
             raise NetworkError(f"add takes two layers, got {len(inputs)}", layer=name)
         for source in inputs:
@@ -114,23 +127,6 @@ class NetworkBuilder:
             raise NetworkError(f"{inputs[0]} is {list(one)} and {inputs[1]} is {list(other)}; add needs equal shapes", layer=name)
         return self._close(name, Kind.ADD, tuple(inputs), one, None, common)
 
-    def inverted_residual(self, filters: int, expand: int, kernel: int | Sequence[int] = 3, stride: int = 1, **common: object) -> str:
-        """MobileNetV2's block: pointwise expansion (relu6), depthwise (relu6), linear projection; added to its input where shapes allow."""
-        name = str(common.pop("name", None) or self._next_name("inverted_residual"))
-        source = str(common.pop("input", None) or self.last)
-        self._check_known(name, source)
-        _at_least_one(name, filters=filters, expand=expand, stride=stride)
-        channels = self._shapes[source][2]
-        frozen = {"trainable": common.get("trainable", True), "initializer": common.get("initializer")}
-        at = source
-        if expand > 1:
-            at = self.conv2d(channels * expand, 1, name=f"{name}_expand", input=at, activation=Activation.RELU6, **frozen)
-        at = self.depthwise_conv2d(kernel, stride, "same", name=f"{name}_depthwise", input=at, activation=Activation.RELU6, **frozen)
-        residual = stride == 1 and channels == filters
-        project = f"{name}_project" if residual else name
-        at = self.conv2d(filters, 1, name=project, input=at, **frozen)
-        return self.add([source, at], name=name) if residual else at
-
     def _next_name(self, kind: str) -> str:
         while True:
             self._counts[kind] = self._counts.get(kind, 0) + 1
@@ -138,7 +134,7 @@ class NetworkBuilder:
             if name not in self._shapes:
                 return name
 
-    def _open(self, kind: Kind, common: dict[str, object]) -> tuple[str, str]:
+    def _open(self, kind: Kind, common: Common) -> tuple[str, str]:
         """Name of the new layer and of the layer it reads."""
         name = str(common.get("name") or self._next_name(kind.value))
         if name in self._shapes:
@@ -166,7 +162,7 @@ class NetworkBuilder:
         return Window(*kernel, *stride), (height - kernel[0]) // stride[0] + 1, (width - kernel[1]) // stride[1] + 1
 
     def _close(
-        self, name: str, kind: Kind, inputs: tuple[str, ...], out_shape: Shape, window: Window | None, common: dict[str, object]
+        self, name: str, kind: Kind, inputs: tuple[str, ...], out_shape: Shape, window: Window | None, common: Common
     ) -> str:
         in_shape = self._shapes[inputs[0]]
         if kind is Kind.DENSE:
