@@ -60,6 +60,8 @@ class Compiler:
 
     command: tuple[str, ...]
     version: str
+    install: str
+    """The line that installs it."""
 
     @property
     def name(self) -> str:
@@ -99,4 +101,4 @@ def _version(command: tuple[str, ...], stamp: int, install: str) -> Compiler:
         answer = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError) as error:
         raise MissingTool(Path(command[0]).name, install=install, detail=f"it does not start ({error})") from error
-    return Compiler(command, answer.stdout.partition("\n")[0].strip())
+    return Compiler(command, answer.stdout.partition("\n")[0].strip(), install)

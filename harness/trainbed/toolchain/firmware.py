@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from typing import Any
 from trainbed.assets import asset_path
 from trainbed.backends.base import GuestImage
 from trainbed.boards import Board
-from trainbed.errors import BuildError, DoesNotFit, InputError
+from trainbed.errors import BuildError, DoesNotFit, InputError, MissingTool
 from trainbed.toolchain import cache
 from trainbed.toolchain.compiler import WARNINGS, Compiler, Core, core_named, find_compiler
 from trainbed.toolchain.elf import ElfFacts, facts, largest_objects
@@ -156,11 +157,12 @@ def write_compile_commands(
     board: Board,
     generated: Mapping[str, str],
     options: BuildOptions | None = None,
+    firmware: Path | None = None,
 ) -> None:
     """Write compile_commands.json for editors and analysers; the generated sources are those of the cached build."""
     options = options or BuildOptions()
-    built = build(board, generated=generated, options=options)
-    job = _job(board, generated, options, None)
+    built = build(board, generated=generated, options=options, firmware=firmware)
+    job = _job(board, generated, options, firmware)
     folder = built.folder / "generated"
     commands = [
         {
@@ -255,12 +257,18 @@ def _build_in(folder: Path, job: _Job) -> None:
 
 def _run(command: list[str], folder: Path) -> str:
     """What the compiler complained about; empty when it succeeded."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
+    plain = {**os.environ, "LC_ALL": "C"}  # messages are matched: English, ASCII quotes
+    done = subprocess.run(command, cwd=folder, env=plain, capture_output=True, text=True, errors="replace", check=False)
     return "" if done.returncode == 0 else done.stderr or f"exit code {done.returncode}"
 
 
 def _message(errors: str, compiler: Compiler, what: str) -> str:
-    lines = [line for line in errors.splitlines() if re.search(r"error|undefined|multiple definition", line)]
+    if re.search(r"fatal error: (stdint|string|stddef)\.h: No such file", errors):
+        # The compiler is there, the headers it came to us with are a package of their own.
+        raise MissingTool("the C library's headers", install=compiler.install)
+    lines = [
+        line for line in errors.splitlines() if re.search(r"error: |undefined reference|multiple definition", line)
+    ]
     shown = "\n  ".join((lines or errors.splitlines())[:5])
     return f"{compiler.name} refused {what}:\n  {shown}"
 
