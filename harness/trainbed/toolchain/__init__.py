@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from trainbed.toolchain.firmware import BuildOptions, Firmware, build, write_compile_commands
 from trainbed.toolchain.compiler import Compiler, find_compiler
 from trainbed.toolchain.elf import ElfFacts, facts, locate
+from trainbed.toolchain.firmware import BuildOptions, Firmware, build, write_compile_commands
 from trainbed.toolchain.linker import linker_script
 
 __all__ = [
