@@ -40,7 +40,7 @@ def live_bytes(intervals: Sequence[Interval]) -> int:
 def assign_offsets(intervals: Sequence[Interval]) -> tuple[int, ...]:
     """Offset of each interval; the arena is as long as the largest offset plus size.
 
-    Greedy first fit in several orders, then, while that is above the lower bound, a bounded search over orders.
+    Greedy fits in several orders, then, while that is above the lower bound, a bounded search over orders.
     """
     orders: tuple[Callable[[Interval], tuple[int, ...]], ...] = (
         lambda i: (-i.n_bytes, i.first),
@@ -52,6 +52,7 @@ def assign_offsets(intervals: Sequence[Interval]) -> tuple[int, ...]:
     for key in orders:
         order = sorted(range(len(intervals)), key=lambda n: (*key(intervals[n]), n))
         candidates.append(_first_fit(intervals, order))
+        candidates.append(_two_ended(intervals, order))
     best = min(candidates, key=lambda offsets: arena_bytes(intervals, offsets))
     if arena_bytes(intervals, best) > live_bytes(intervals):
         best = _search(intervals, best)
@@ -78,6 +79,19 @@ def _first_fit(intervals: Sequence[Interval], order: Sequence[int]) -> tuple[int
     placed: dict[int, int] = {}
     for index in order:
         placed[index] = _lowest_gap(intervals, placed, index)
+    return tuple(placed[n] for n in range(len(intervals)))
+
+
+def _two_ended(intervals: Sequence[Interval], order: Sequence[int]) -> tuple[int, ...]:
+    """By turns from the bottom and from the top of the smallest possible arena: a chain of neighbours fits without a gap."""
+    top = live_bytes(intervals)
+    placed: dict[int, int] = {}
+    for turn, index in enumerate(order):
+        size = aligned(intervals[index].n_bytes)
+        others = [n for n in placed if intervals[n].overlaps(intervals[index])]
+        highest = top - size
+        clear = all(highest >= placed[n] + aligned(intervals[n].n_bytes) or highest + size <= placed[n] for n in others)
+        placed[index] = highest if turn % 2 and clear else _lowest_gap(intervals, placed, index)
     return tuple(placed[n] for n in range(len(intervals)))
 
 
