@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -32,24 +32,20 @@ _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~
 class _Composer(yaml.SafeLoader):
     """PyYAML's composer without its notions of types, aliases and unbounded depth."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
-
     def __init__(self, text: str) -> None:
         super().__init__(text)
+        self.yaml_implicit_resolvers = {}  # every plain scalar stays text until _scalar reads it
         self.depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs leave it out
+        mark = event.start_mark
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(
-                problem="aliases (*name) are not part of a scenario", problem_mark=event.start_mark
-            )
+            raise yaml.MarkedYAMLError(problem="aliases (*name) are not part of a scenario", problem_mark=mark)
         if self.depth >= MAX_DEPTH:
-            raise yaml.MarkedYAMLError(problem=f"nested deeper than {MAX_DEPTH} levels", problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(problem=f"nested deeper than {MAX_DEPTH} levels", problem_mark=mark)
         if getattr(event, "tag", None) is not None:
-            raise yaml.MarkedYAMLError(
-                problem=f"tags ({event.tag}) are not part of a scenario", problem_mark=event.start_mark
-            )
+            raise yaml.MarkedYAMLError(problem=f"tags ({event.tag}) are not part of a scenario", problem_mark=mark)
         self.depth += 1
         try:
             node: yaml.Node | None = super().compose_node(parent, index)
