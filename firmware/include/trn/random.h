@@ -22,12 +22,12 @@ TRN_KERNEL uint32_t trn_random_at(uint32_t key, uint32_t i)
     return trn_random_mix(key + i * UINT32_C(0x9E3779B9));
 }
 
-/* w[i] uniform in [-limit, limit): number i of the stream, its upper 24 bits as a fraction. */
+/* w[i] uniform in [-limit, limit), never -0: number i of the stream, its upper 24 bits as a fraction. */
 TRN_KERNEL void trn_init_uniform(float *w, trn_size_t n, uint32_t key, float limit)
 {
     for (trn_size_t i = 0; i < n; i++) {
         const float fraction = (float)(int32_t)(trn_random_at(key, (uint32_t)i) >> 8) * 0x1p-23f;
-        w[i] = (fraction - 1.0f) * limit;
+        w[i] = (fraction - 1.0f) * limit + 0.0f;
     }
 }
 
