@@ -68,11 +68,10 @@ class DepthwiseKeys(WeightKeys):
 
 
 class PoolKeys(CommonKeys):
-    """``max_pool {size, stride, padding}``, ``avg_pool``; the stride is the size unless given."""
+    """``max_pool {size, stride}``, ``avg_pool``; the stride is the size unless given, there is no padding."""
 
     size: Pair = (2, 2)
     stride: Pair | None = None
-    padding: Padding = "valid"
 
 
 class InvertedResidualKeys(WeightKeys):
@@ -138,7 +137,7 @@ class LayerSpec:
 def layer_specs(entries: Sequence[LayerEntry], lines: Sequence[int | None]) -> tuple[LayerSpec, ...]:
     """Resolve names and inputs of the layers. Raises LayerProblem with the index of the layer to blame.
 
-    A layer without a name is called after its kind: ``conv2d``, ``conv2d_1``, ... A layer without ``input`` reads the one before.
+    A layer without a name is called after its kind: ``conv2d_1``, ``conv2d_2``, ... A layer without ``input`` reads the one before.
     """
     names = _names(entries)
     specs: list[LayerSpec] = []
@@ -179,7 +178,6 @@ def _names(entries: Sequence[LayerEntry]) -> list[str]:
 
 
 def _numbered(kind: str) -> Iterator[str]:
-    yield kind
     n = 1
     while True:
         yield f"{kind}_{n}"
@@ -207,5 +205,5 @@ def _spec(entry: LayerEntry, name: str, inputs: tuple[str, ...], line: int | Non
             **common, kernel=keys.kernel, stride=keys.stride, padding=keys.padding, multiplier=keys.multiplier
         )
     if isinstance(keys, PoolKeys):
-        return LayerSpec(**common, kernel=keys.size, stride=keys.stride or keys.size, padding=keys.padding)
+        return LayerSpec(**common, kernel=keys.size, stride=keys.stride or keys.size)
     return LayerSpec(**common)

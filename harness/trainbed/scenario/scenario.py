@@ -26,7 +26,7 @@ from trainbed.scenario.schema import (
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """The network a scenario asks for; ``input_shape`` is (H, W, C), (1, 1, n) for a vector."""
+    """The network a scenario asks for; ``input_shape`` is (H, W, C): a series is (1, T, C), a vector (1, 1, n)."""
 
     input_shape: tuple[int, int, int]
     layers: tuple[LayerSpec, ...]

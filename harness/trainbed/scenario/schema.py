@@ -21,9 +21,9 @@ Backend = Literal["auto", "unicorn", "qemu", "renode", "simavr", "yasimavr", "na
 
 
 def _shape(value: Any) -> Any:
-    if isinstance(value, list) and len(value) in (1, 3):
-        return (1, 1, value[0]) if len(value) == 1 else tuple(value)
-    raise wrong("[n] or [height, width, channels]", value)
+    if isinstance(value, list) and 1 <= len(value) <= 3:
+        return (*[1] * (3 - len(value)), *value)
+    raise wrong("[features], [time, channels] or [height, width, channels]", value)
 
 
 Extent = Annotated[int, Field(ge=1, le=65535)]
@@ -283,12 +283,18 @@ class BuildKeys(Keys):
 
 
 class FaultKeys(Keys):
-    """``link.faults``: share of frames each kind of damage strikes, in both directions; seeded."""
+    """``link.faults``: probability, per transfer and direction, of each kind of link.faults.FaultRates; seeded."""
 
-    drop: Below1 = 0.0
-    duplicate: Below1 = 0.0
-    corrupt: Below1 = 0.0
-    truncate: Below1 = 0.0
+    bit_flip: Fraction = 0.0
+    burst: Fraction = 0.0
+    drop: Fraction = 0.0
+    duplicate: Fraction = 0.0
+    swap: Fraction = 0.0
+    truncate: Fraction = 0.0
+    insert: Fraction = 0.0
+    zero: Fraction = 0.0
+    lose: Fraction = 0.0
+    repeat: Fraction = 0.0
     seed: Seed = 1
 
 
