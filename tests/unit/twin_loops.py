@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/numerics.md as plain loops over single float32 numbers, slow and obvious: what the twin is compared with, bit by bit.
+"""docs/numerics.md as plain loops over single float32 numbers, slow and obvious; the twin has to have their bits.
 
 Written from the document alone and sharing no code with the twin.
 """
@@ -192,8 +192,8 @@ def exp_neg(x: Array) -> Array:
 def log(x: Array) -> Array:
     if not math.isfinite(x):
         return x
-    m, k = math.frexp(float(x))
-    m = F(m)
+    fraction, k = math.frexp(float(x))
+    m: Array = F(fraction)
     if m < F(0.707106781186547524):
         k, m = k - 1, (m + m) - F(1)
     else:

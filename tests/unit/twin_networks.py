@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,20 +54,18 @@ class Stack:
             return self.input_shape
         return next(x.out_shape for x in self.layers if x.name == (inputs[0] if inputs else self.layers[-1].name))
 
-    def dense(self, units: int, activation: str = "none", **options: object) -> Stack:
-        return self._append(Kind.DENSE, (1, 1, units), activation, **options)  # type: ignore[arg-type]
+    def dense(self, units: int, activation: str = "none", **options: Any) -> Stack:
+        return self._append(Kind.DENSE, (1, 1, units), activation, **options)
 
-    def conv(self, filters: int, kernel: object = 3, activation: str = "none", **options: object) -> Stack:
+    def conv(self, filters: int, kernel: Any = 3, activation: str = "none", **options: Any) -> Stack:
         return self._windowed(Kind.CONV2D, filters, kernel, activation, **options)
 
-    def depthwise(
-        self, kernel: object = 3, activation: str = "none", *, multiplier: int = 1, **options: object
-    ) -> Stack:
+    def depthwise(self, kernel: Any = 3, activation: str = "none", *, multiplier: int = 1, **options: Any) -> Stack:
         inputs = options.get("inputs", ())
-        channels = self.shape_of(inputs)[2]  # type: ignore[arg-type]
+        channels = self.shape_of(inputs)[2]
         return self._windowed(Kind.DEPTHWISE_CONV2D, channels * multiplier, kernel, activation, **options)
 
-    def pool(self, kind: str, kernel: object = 2, activation: str = "none", **options: object) -> Stack:
+    def pool(self, kind: str, kernel: Any = 2, activation: str = "none", **options: Any) -> Stack:
         options.setdefault("stride", kernel)
         return self._windowed(Kind(f"{kind}_pool"), 0, kernel, activation, **options)
 
@@ -77,8 +76,8 @@ class Stack:
         h, w, c = self.shape_of(())
         return self._append(Kind.FLATTEN, (1, 1, h * w * c), "none")
 
-    def add(self, a: str, b: str, activation: str = "none", **options: object) -> Stack:
-        return self._append(Kind.ADD, self.shape_of((a,)), activation, inputs=(a, b), **options)  # type: ignore[arg-type]
+    def add(self, a: str, b: str, activation: str = "none", **options: Any) -> Stack:
+        return self._append(Kind.ADD, self.shape_of((a,)), activation, inputs=(a, b), **options)
 
     def network(self, *, frozen: tuple[str, ...] = ()) -> Network:
         layers = tuple(replace(layer, trainable=layer.name not in frozen) for layer in self.layers)
@@ -88,19 +87,19 @@ class Stack:
         self,
         kind: Kind,
         channels: int,
-        kernel: object,
+        kernel: Any,
         activation: str,
         *,
-        stride: object = 1,
+        stride: Any = 1,
         padding: str = "valid",
         inputs: tuple[str, ...] = (),
-        **options: object,
+        **options: Any,
     ) -> Stack:
         h, w, c = self.shape_of(inputs)
         (kh, kw), (sh, sw) = _pair(kernel), _pair(stride)
         (oh, pad_top), (ow, pad_left) = _axis(h, kh, sh, padding), _axis(w, kw, sw, padding)
         window = Window(kh, kw, sh, sw, pad_top, pad_left)
-        return self._append(kind, (oh, ow, channels or c), activation, window=window, inputs=inputs, **options)  # type: ignore[arg-type]
+        return self._append(kind, (oh, ow, channels or c), activation, window=window, inputs=inputs, **options)
 
 
 def random_batch(network: Network, n: int, *, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -112,8 +111,8 @@ def random_batch(network: Network, n: int, *, seed: int = 0) -> tuple[NDArray[np
     return x, np.eye(network.output_size, dtype=np.float32)[rng.integers(0, network.output_size, n)]
 
 
-def _pair(value: object) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value)  # type: ignore[arg-type, return-value]
+def _pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
 def _axis(size: int, kernel: int, stride: int, padding: str) -> tuple[int, int]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The NumPy twin: what the float32 runtime computes, to the bit. ``Twin`` trains; ``ops`` has every function by itself."""
+"""The NumPy twin: what the float32 runtime computes, to the bit. ``Twin`` trains; ``ops`` holds the functions."""
 
 from __future__ import annotations
 

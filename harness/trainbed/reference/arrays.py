@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Float32 arrays and the one sum every product of the twin is made of.
 
-All operations take batch-first arrays ``[B, H, W, C]``. In memory they lie channel-major with the batch last, since that gives
-NumPy long inner loops; strides hide it, so any layout may be passed in and only speed differs.
+All operations take batch-first arrays ``[B, H, W, C]``. In memory they lie channel-major with the batch last, since that
+gives NumPy long inner loops; strides hide it, so any layout may be passed in and only speed differs.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ _CHUNK_ELEMENTS = 32768
 def sum_of_outer_products(a: F32, b: F32, *, start: F32 | None = None, valid: NDArray[np.bool_] | None = None) -> F32:
     """``acc[..., n, m] <- acc[..., n, m] + a[k, ..., n] * b[k, ..., m]`` for ascending ``k``, each operation rounded.
 
-    ``a`` is ``[K, ..., N]``, ``b`` is ``[K, ..., M]`` with equal axes in between; ``start`` is broadcast to ``[..., N, M]``
-    (None: +0). Where ``valid`` (``[K, ..., M]``) is false the product is left out. The longer of N and M runs innermost.
+    ``a`` is ``[K, ..., N]``, ``b`` is ``[K, ..., M]`` with equal axes in between; ``start`` is broadcast to
+    ``[..., N, M]`` (None: +0). Where ``valid`` (``[K, ..., M]``) is false the product is left out.
     """
     if valid is None and a.shape[-1] > b.shape[-1]:
+        # the longer axis innermost: NumPy spends a fixed time per inner loop
         flipped = None if start is None else np.swapaxes(np.atleast_2d(start), -1, -2)
         return np.swapaxes(sum_of_outer_products(b, a, start=flipped), -1, -2)
     shape = a.shape[1:] + b.shape[-1:]

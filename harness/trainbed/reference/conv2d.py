@@ -10,7 +10,10 @@ from trainbed.reference.geometry import Geometry, gather
 
 
 def conv2d_forward(x: F32, w: F32, b: F32, geometry: Geometry) -> F32:
-    """``x [B, H, W, I]`` to ``z [B, OH, OW, O]``: ``z[i,j,o] = b[o] + sum_u,v,c w[o,u,v,c]*x[i*s+u-pad, j*s+v-pad, c]``."""
+    """``x [B, H, W, I]`` to ``z [B, OH, OW, O]``.
+
+    ``z[i,j,o] = b[o] + sum_u,v,c w[o,u,v,c]*x[i*s+u-pad, j*s+v-pad, c]``
+    """
     n, out_c = x.shape[0], w.shape[0]
     taps = gather(channel_major(x), geometry.sources)
     terms = taps.reshape(-1, geometry.n_out * n)

@@ -28,7 +28,7 @@ def depthwise_conv2d_forward(x: F32, w: F32, b: F32, geometry: Geometry) -> F32:
 
 
 def depthwise_conv2d_backward_weights(x: F32, e: F32, geometry: Geometry) -> tuple[F32, F32]:
-    """Gradients of each sample: ``x [B, H, W, C]``, ``e [B, OH, OW, C*m]`` to ``gw [B, kh, kw, C*m]``, ``gb [B, C*m]``."""
+    """Gradients of each sample: ``x [B, H, W, C]``, ``e [B, OH, OW, C*m]`` to ``gw [B, kh, kw, C*m]``, ``gb``."""
     n, channels = x.shape[0], x.shape[3]
     multiplier = e.shape[3] // channels
     taps = np.ascontiguousarray(gather(channel_major(x), geometry.sources).transpose(2, 0, 1, 3))[:, :, :, None, :]

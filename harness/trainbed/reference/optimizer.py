@@ -29,11 +29,11 @@ class SgdStepper:
     def step(self, parameters: list[F32], gradients: list[F32]) -> None:
         """One step; without momentum no state is kept."""
         if not self.momentum:
-            for w, g in zip(parameters, gradients):
+            for w, g in zip(parameters, gradients, strict=True):
                 w -= self.lr * g
             return
         self.v = self.v or [np.zeros_like(w) for w in parameters]
-        for w, g, v in zip(parameters, gradients, self.v):
+        for w, g, v in zip(parameters, gradients, self.v, strict=True):
             np.add(self.momentum * v, g, out=v)
             w -= self.lr * v
 
@@ -56,7 +56,7 @@ class AdamStepper:
         self.power1 = self.power1 * self.beta1
         self.power2 = self.power2 * self.beta2
         lr_t = (self.lr * np.sqrt(ONE - self.power2)) / (ONE - self.power1)
-        for w, g, m, v in zip(parameters, gradients, self.m, self.v):
+        for w, g, m, v in zip(parameters, gradients, self.m, self.v, strict=True):
             np.add(self.beta1 * m, (ONE - self.beta1) * g, out=m)
             np.add(self.beta2 * v, (ONE - self.beta2) * (g * g), out=v)
             w -= (lr_t * m) / (np.sqrt(v) + self.eps)

@@ -29,8 +29,8 @@ _EVALUATION_CHUNK = 32
 class BatchResult:
     """Losses ``[B]`` and outputs ``[B, n_out]`` of a batch, both float32 and from before the update.
 
-    ``diverged_at`` is the first sample whose loss is not finite: the firmware stops there, so nothing after it counts and no
-    update was made.
+    ``diverged_at`` is the first sample whose loss is not finite: the firmware stops there, so nothing after it counts
+    and no update was made.
     """
 
     losses: F32
@@ -41,7 +41,8 @@ class BatchResult:
 class Twin:
     """Trains and evaluates a network exactly as the float32 runtime does.
 
-    ``weights`` holds (weights, biases) of each layer of ``network.parametric``, in order; training changes them in place.
+    ``weights`` holds (weights, biases) of each layer of ``network.parametric``, in order; training changes them in
+    place.
     """
 
     def __init__(self, network: Network, *, loss: Loss, optimizer: Sgd | Adam, seed: int) -> None:
@@ -63,12 +64,12 @@ class Twin:
         given = list(weights)
         if len(given) != len(self.weights):
             raise DataError(f"{len(given)} pairs of weights for {len(self.weights)} layers that have weights")
-        for layer, pair in zip(self.network.parametric, given):
-            for what, array, shape in zip(("weights", "biases"), pair, (layer.weight_shape, (layer.n_biases,))):
+        for layer, pair in zip(self.network.parametric, given, strict=True):
+            shapes = (layer.weight_shape, (layer.n_biases,))
+            for what, array, shape in zip(("weights", "biases"), pair, shapes, strict=True):
                 if array.dtype != np.float32 or array.shape != shape:
-                    raise DataError(
-                        f"{what} of layer {layer.name}: expected float32 {list(shape)}, got {array.dtype} {list(array.shape)}"
-                    )
+                    found = f"{array.dtype} {list(array.shape)}"
+                    raise DataError(f"{what} of layer {layer.name}: expected float32 {list(shape)}, got {found}")
         self.weights = [(w + ZERO, b + ZERO) for w, b in given]
 
     def train_batch(self, x: F32, t: F32) -> BatchResult:
@@ -106,7 +107,10 @@ class Twin:
         return self.evaluate(x, np.zeros((len(x), self.network.output_size), np.float32)).outputs
 
     def _forward(self, x: F32) -> tuple[dict[str, F32], dict[str, Any]]:
-        """Outputs of all layers by name (of the last layer: its sum, since the loss applies the activation), and what they saved."""
+        """Outputs of all layers by name, and what the operators saved.
+
+        The last layer is left at its sum, since the loss applies the activation.
+        """
         tensors: dict[str, F32] = {INPUT: x}
         saved: dict[str, Any] = {}
         for layer in self.network.layers:
@@ -117,7 +121,7 @@ class Twin:
         return tensors, saved
 
     def _backward(self, tensors: dict[str, F32], saved: dict[str, Any], error: F32) -> dict[str, tuple[F32, F32]]:
-        """Gradients of the trainable layers, samples added one after the other; ``error`` is at the last layer's sum."""
+        """Gradients of the trainable layers, sample added to sample; ``error`` is at the last layer's sum."""
         layers = self.network.layers
         outstanding = dict(self._consumers)
         errors: dict[str, F32] = {layers[-1].name: error}
@@ -132,7 +136,7 @@ class Twin:
             if layer.has_weights and layer.trainable:
                 per_sample = operator.backward_weights(inputs[0], error)
                 gradients[layer.name] = (sum_rows(per_sample[0]), sum_rows(per_sample[1]))
-            for name, x in zip(layer.inputs, inputs):
+            for name, x in zip(layer.inputs, inputs, strict=True):
                 if not self._needs_gradient.get(name, False):
                     continue
                 d = operator.backward_input(x, error, saved[layer.name], self._weights_of(layer))
@@ -151,7 +155,7 @@ class Twin:
 
     def _check_data(self, x: F32, t: F32) -> None:
         expected = (*self.network.input_shape,), (self.network.output_size,)
-        for what, array, shape in zip(("samples", "targets"), (x, t), expected):
+        for what, array, shape in zip(("samples", "targets"), (x, t), expected, strict=True):
             if array.dtype != np.float32 or array.shape[1:] != shape or not len(array):
                 raise DataError(
                     f"{what}: expected float32 [B, {', '.join(map(str, shape))}], got {array.dtype} {list(array.shape)}"
@@ -174,7 +178,7 @@ def _tensors_that_need_a_gradient(network: Network) -> dict[str, bool]:
 
 
 def _consumers(network: Network) -> Counter[str]:
-    """How often each tensor is read by layers that the network's output depends on: as many contributions its gradient has."""
+    """How many contributions the gradient of each tensor has: its readers that the network's output depends on."""
     counts: Counter[str] = Counter()
     live = {network.layers[-1].name}
     for layer in reversed(network.layers):
