@@ -19,7 +19,7 @@ static struct {
     int wait_fd; /* -1: nobody wants to know */
 } port = {.wait_fd = -1};
 
-/* The peer is gone: a host process ends where a part would run on in the dark. */
+/* The peer is gone: a host process ends where a part would sleep for ever, after its last answer. */
 static _Noreturn void power_off(void)
 {
     exit(0);
@@ -70,8 +70,7 @@ void trn_port_receive_start(volatile uint8_t *buffer, uint32_t capacity)
 {
     /* What came in while no receiver was armed is lost, as on the part. */
     uint8_t lost[256];
-    while (readable()) {
-        (void)read_some(lost, sizeof lost);
+    while (readable() && read(STDIN_FILENO, lost, sizeof lost) > 0) {
     }
     port.buffer = buffer;
     port.capacity = capacity;
