@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a scenario to a firmware: network, data, plan, buffer sizes, generated sources, build. No guest is started here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from trainbed.boards import Board, load_board
+from trainbed.codegen.config import LinkSizes, SampleFormat, write_config
+from trainbed.codegen.messages import messages_header
+from trainbed.codegen.model import write_model
+from trainbed.data.load import Data, load_data
+from trainbed.errors import DoesNotFit
+from trainbed.link.frames import raw_bytes
+from trainbed.link.messages import TrainSamples, layout_of
+from trainbed.network.layers import Network
+from trainbed.planner.explain import explain_memory, explain_plan
+from trainbed.planner.memory import MemoryReport, check_fit, estimated_ram, memory_report
+from trainbed.planner.plan import Plan, make_plan
+from trainbed.scenario.network import resolve_network
+from trainbed.scenario.scenario import Scenario, with_line
+from trainbed.toolchain.firmware import BuildOptions, Firmware, build
+
+_TX_BYTES = 1024
+_RX_RESIDENT_BYTES = 2048
+"""Enough for indices and uploads; samples that are streamed get a larger buffer: fewer exchanges."""
+_RX_STREAM_BYTES = 4096
+_MAX_RESIDENT = 65_536
+"""Samples on the device are named by 16-bit indices."""
+_NATIVE_RESIDENT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A scenario made concrete for one board, before anything is built."""
+
+    scenario: Scenario
+    board: Board
+    network: Network
+    data: Data
+    plan: Plan
+    samples: SampleFormat
+    sizes: LinkSizes
+
+    @property
+    def resident(self) -> bool:
+        """True when all samples stay on the device."""
+        return self.sizes.resident_samples > 0
+
+    @property
+    def target_table(self) -> tuple[float, ...] | None:
+        """Target of each label where the network has one output and labels travel; else None."""
+        if self.data.targets is None or self.network.output_size > 1:
+            return None
+        return tuple(float(value) for value in self.data.targets[:, 0])
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A scenario's firmware and its exact memory report."""
+
+    prepared: Prepared
+    firmware: Firmware
+    memory: MemoryReport
+
+    def explain(self) -> str:
+        """Plan and memory in words and pictures."""
+        board = self.prepared.board
+        memory = explain_memory(self.memory, ram_bytes=board.ram_bytes, flash_bytes=board.flash_bytes)
+        return f"{explain_plan(self.prepared.plan)}\n\n{memory}"
+
+
+def prepare(scenario: Scenario, *, board: str | None = None) -> Prepared:
+    """Resolve, load and plan. Raises ScenarioError (with the line to blame) and other InputErrors; builds nothing."""
+    with with_line(scenario, "board"):
+        chosen = load_board(board or scenario.board)
+        if scenario.link.baud is not None:
+            chosen = replace(chosen, baud=scenario.link.baud)
+    network = resolve_network(scenario)
+    training = scenario.training
+    with with_line(scenario, "network"):
+        plan = make_plan(network, loss=training.loss, optimizer=training.optimizer, batch_size=training.batch_size)
+    with with_line(scenario, "data"):
+        data = load_data(
+            scenario.data,
+            network.input_shape,
+            n_outputs=network.output_size,
+            loss=training.loss,
+            base_dir=scenario.base_dir,
+            seed=training.seed,
+        )
+    samples = SampleFormat(
+        x_dtype=data.train.x.dtype.name,
+        n_inputs=data.train.x.shape[1],
+        n_outputs=network.output_size,
+        labels=data.has_accuracy,
+        scale=float(data.x_scale),
+        offset=float(data.x_offset),
+    )
+    with with_line(scenario, "network"):
+        sizes = _sizes(scenario, chosen, plan, samples, n_samples=len(data.train) + len(data.test))
+    return Prepared(scenario, chosen, network, data, plan, samples, sizes)
+
+
+def build_firmware(prepared: Prepared, *, sanitize: bool = False) -> Built:
+    """Build the firmware; convolutions share their code when the flash budget asks for it.
+
+    Raises DoesNotFit, BuildError, MissingTool.
+    """
+    scenario = prepared.scenario
+    budget = scenario.build.flash_budget_bytes
+    limit = budget if budget is not None else prepared.board.flash_bytes
+    options = BuildOptions(optimize=scenario.build.optimize, sanitize=sanitize)
+    firmware = _build(prepared, options, shared_shapes=False)
+    if limit is not None and firmware.flash_bytes > limit:
+        firmware = _build(prepared, options, shared_shapes=True)
+    if limit is not None and firmware.flash_bytes > limit:
+        with with_line(scenario, "build.flash_budget_bytes" if budget is not None else "network"):
+            raise DoesNotFit(f"needs {firmware.flash_bytes} B of flash, {limit} B are allowed; try build: {{optimize: Os}}")
+    report = memory_report(
+        prepared.plan,
+        symbols=firmware.symbols,
+        static_bytes=firmware.ram_static_bytes,
+        stack_bound=firmware.stack_bound_bytes or 0,
+        flash_bytes=firmware.flash_bytes,
+    )
+    return Built(prepared, firmware, report)
+
+
+def _build(prepared: Prepared, options: BuildOptions, *, shared_shapes: bool) -> Firmware:
+    generated = {
+        "model.c": write_model(prepared.plan, shared_shapes=shared_shapes),
+        "trn_config.h": write_config(prepared.plan, prepared.samples, prepared.sizes),
+        "trn_messages.h": messages_header(),
+    }
+    with with_line(prepared.scenario, "network"):
+        return build(prepared.board, generated=generated, options=options)
+
+
+def _sizes(scenario: Scenario, board: Board, plan: Plan, samples: SampleFormat, *, n_samples: int) -> LinkSizes:
+    """Buffers of the link, and whether the samples stay on the device: if the scenario does not say, when they fit."""
+    one_sample = raw_bytes(layout_of(TrainSamples).n_bytes + samples.sample_bytes)
+    converted = 0 if samples.x_dtype == "float32" else 4 * samples.n_inputs
+    resident = LinkSizes(max(_RX_RESIDENT_BYTES, one_sample), _TX_BYTES, n_samples)
+    stream = LinkSizes(max(_RX_STREAM_BYTES, one_sample), _TX_BYTES, 0)
+
+    def ram(sizes: LinkSizes) -> tuple[int, int]:
+        return converted + sizes.resident_samples * samples.sample_bytes, sizes.rx_bytes + sizes.tx_bytes
+
+    def fits(sizes: LinkSizes) -> bool:
+        sample_bytes, link_bytes = ram(sizes)
+        room = board.ram_bytes or _NATIVE_RESIDENT_BYTES
+        return estimated_ram(plan, board, sample_bytes=sample_bytes, link_bytes=link_bytes) <= room
+
+    wanted = scenario.link.dataset
+    keep = wanted == "resident" or (wanted is None and n_samples <= _MAX_RESIDENT and fits(resident))
+    if keep and n_samples > _MAX_RESIDENT:
+        raise scenario.error(f"{n_samples} samples cannot stay on the device, at most {_MAX_RESIDENT} can", "link.dataset")
+    sizes = resident if keep else stream
+    sample_bytes, link_bytes = ram(sizes)
+    check_fit(plan, board, sample_bytes=sample_bytes, link_bytes=link_bytes)
+    return sizes
