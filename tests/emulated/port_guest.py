@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 
 import pytest
+
 from trainbed.assets import asset_path
 from trainbed.boards import Board
 from trainbed.toolchain import BuildOptions, Firmware, build
@@ -71,7 +72,7 @@ def answer(frame: bytes) -> bytes:
 
 
 def frames() -> list[bytes]:
-    """Frames that end in the delimiter, of all lengths around words and buffer ends, with bytes that may confuse a scan."""
+    """Frames that end in the delimiter, of lengths around words and buffer ends, with bytes that may confuse a scan."""
     lengths = [*range(1, 70), *range(250, 262), *range(1020, 1030), *range(CAPACITY - 9, CAPACITY + 1)]
     fillers = (b"\xff", b"\x01", b"\x80", b"\xff\x01\x7f\x80\xfe")
     return [(fillers[(i + turn) % 4] * n)[: n - 1] + b"\0" for turn in range(2) for i, n in enumerate(lengths)]

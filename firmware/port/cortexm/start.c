@@ -20,14 +20,24 @@ extern int main(void);
 _Noreturn void trn_reset(void);
 _Noreturn void trn_start(void) __attribute__((used));
 
+static inline __attribute__((always_inline)) void silence_interrupts(void)
+{
+    TRN_SYSTICK_CTRL = 0;
+    for (uint32_t i = 0; i < (TRN_SOC_INTERRUPTS + 31u) / 32u; i++) {
+        TRN_NVIC_ICER(i) = 0xFFFFFFFFu;
+        TRN_NVIC_ICPR(i) = 0xFFFFFFFFu;
+    }
+}
+
 /*
  * Where the core parks when it can go no further. One symbol per reason, so that a debugger or an emulator names it by the
- * program counter alone; asleep, so that an emulator notices at once instead of spending its budget.
+ * program counter alone; asleep with nothing left to wake it, so that an emulator notices at once instead of spending its budget. Uses no stack.
  */
 #define TRN_PARK(name)              \
     _Noreturn void name(void);      \
     _Noreturn void name(void)       \
     {                               \
+        silence_interrupts();       \
         for (;;) {                  \
             trn_cortexm_sleep();    \
         }                           \
@@ -81,15 +91,6 @@ __attribute__((naked)) void trn_reset(void)
                      "ldr r0, =trn_start\n\t"
                      "bx r0\n\t"
                      ".ltorg");
-}
-
-static void silence_interrupts(void)
-{
-    TRN_SYSTICK_CTRL = 0;
-    for (uint32_t i = 0; i < (TRN_SOC_INTERRUPTS + 31u) / 32u; i++) {
-        TRN_NVIC_ICER(i) = 0xFFFFFFFFu;
-        TRN_NVIC_ICPR(i) = 0xFFFFFFFFu;
-    }
 }
 
 static void enable_fpu(void)
