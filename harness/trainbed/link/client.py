@@ -35,7 +35,7 @@ class LinkCounters:
     """How often the guest gave which NakReason."""
 
 
-class RequestRefused(ProtocolError):  # noqa: N818 - named as the exception tree names its members
+class RequestRefused(ProtocolError):
     """The guest understood a request and did not carry it out: an ErrorCode and the number to blame."""
 
     def __init__(self, request: str, error: int, detail: int) -> None:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cobs import cobs  # type: ignore[import-untyped]
+from cobs import cobs
 
 from trainbed.link.codes import PROTOCOL_VERSION
 
