@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which backends there are, which of them this machine can run, and the guest for a board, a backend and a firmware."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as package_version
+
+from trainbed.backends.base import Guest, GuestImage
+from trainbed.boards import Board
+from trainbed.errors import InputError, MissingTool
+
+_UNICORN_SOCS = ("nrf52840",)
+_LATER: Mapping[str, str] = {
+    "renode": "this version of trainbed has no Renode backend yet",
+    "qemu": "this version of trainbed has no QEMU backend yet",
+    "simavr": "this version of trainbed has no simavr backend yet",
+    "yasimavr": "this version of trainbed has no yasimavr backend yet",
+    "serial": "this version of trainbed cannot drive a real board yet",
+}
+
+BACKENDS = ("unicorn", "native", *_LATER)
+"""All backends trainbed knows by name."""
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a backend can run here; ``install`` is the line that would make it so, empty when none would."""
+
+    usable: bool
+    version: str
+    install: str
+    reason: str = ""
+
+
+def availability(backend: str) -> Availability:
+    """What this machine offers of a backend. Raises InputError for a name that is no backend."""
+    if backend == "native":
+        return Availability(True, "host", "")
+    if backend == "unicorn":
+        return _unicorn()
+    if backend in _LATER:
+        return Availability(False, "", "", _LATER[backend])
+    raise InputError(f"no backend named '{backend}'; backends: {', '.join(BACKENDS)}")
+
+
+def available(backend: str) -> tuple[bool, str, str]:
+    """(usable, version, install line) of a backend. Raises InputError for a name that is no backend."""
+    found = availability(backend)
+    return found.usable, found.version, found.install
+
+
+def choose_backend(board: Board, requested: str = "auto") -> str:
+    """The backend to run a board on.
+
+    ``auto`` is the first usable one of the board's list. Raises InputError when the board does not list the requested
+    backend, MissingTool when it, or every one of the list, is missing here.
+    """
+    if requested != "auto":
+        if requested not in board.backends:
+            found = "is no backend" if requested not in BACKENDS else "does not run this board"
+            raise InputError(f"backend '{requested}' {found}; {board.name} runs on: {', '.join(board.backends)}")
+        _require(requested)
+        return requested
+    for backend in board.backends:
+        if availability(backend).usable:
+            return backend
+    _require(board.backends[0])
+    raise AssertionError("unreachable: the first backend is usable after all")
+
+
+def open_guest(board: Board, backend: str, image: GuestImage) -> Guest:
+    """A guest for a firmware, not started yet; a worker is leased at start(). Raises InputError, MissingTool."""
+    backend = choose_backend(board, backend)
+    if backend == "native":
+        from trainbed.backends.host_process import HostProcessGuest
+
+        return HostProcessGuest(image)
+    return _open_unicorn(board, image)
+
+
+def _open_unicorn(board: Board, image: GuestImage) -> Guest:
+    from trainbed.backends.unicorn.config import MachineConfig
+    from trainbed.backends.worker_guest import WorkerGuest
+
+    flash = board.memory("flash")
+    if board.soc not in _UNICORN_SOCS or flash is None:
+        raise InputError(f"the unicorn backend has no model of {board.soc}; it knows: {', '.join(_UNICORN_SOCS)}")
+    config = MachineConfig(
+        soc=board.soc,
+        core=board.core,
+        clock_hz=board.clock_hz,
+        flash_timing=board.flash_timing,
+        elf=str(image.elf),
+        sha256=image.sha256,
+        vectors=flash.origin,
+        marks=dict(image.marks),
+        functions=tuple(image.functions),
+        stack_low=image.stack_low,
+        stack_top=image.stack_top,
+    )
+    return WorkerGuest("unicorn", availability("unicorn").version, config, image=image)
+
+
+def _unicorn() -> Availability:
+    install = "pip install 'trainbed[unicorn]'"
+    if importlib.util.find_spec("unicorn") is None:
+        return Availability(False, "", install, "the Python package unicorn is not installed")
+    if importlib.util.find_spec("capstone") is None:
+        return Availability(False, "", install, "the Python package capstone, which the cycle model reads code with, is not installed")
+    try:
+        return Availability(True, package_version("unicorn"), install)
+    except PackageNotFoundError:
+        return Availability(True, "unknown", install)
+
+
+def _require(backend: str) -> None:
+    found = availability(backend)
+    if not found.usable:
+        install = found.install or "(nothing to install: choose another backend)"
+        raise MissingTool(f"backend '{backend}'", install=install, detail=found.reason)

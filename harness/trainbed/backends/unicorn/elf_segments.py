@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loadable segments of a 32-bit little-endian ELF file; all a worker needs of one."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+_PT_LOAD = 1
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Bytes at their load address: initial values of RAM variables lie in flash, where start-up code takes them from."""
+
+    address: int
+    content: bytes
+
+
+def read_segments(path: Path) -> tuple[Segment, ...]:
+    """Segments with content, in file order. Raises ValueError when the file is not a 32-bit little-endian ELF."""
+    data = path.read_bytes()
+    if data[:6] != b"\x7fELF\x01\x01":
+        raise ValueError(f"{path} is not a 32-bit little-endian ELF file")
+    (table,) = struct.unpack_from("<I", data, 28)
+    entry_size, count = struct.unpack_from("<HH", data, 42)
+    segments = []
+    for i in range(count):
+        kind, offset, _, physical, n_bytes = struct.unpack_from("<IIIII", data, table + i * entry_size)
+        if kind == _PT_LOAD and n_bytes:
+            segments.append(Segment(physical, data[offset : offset + n_bytes]))
+    return tuple(segments)

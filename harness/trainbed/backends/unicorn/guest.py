@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guest a worker drives; the same calls as trainbed.backends.base.Guest, failures as GuestStopped."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+
+from trainbed.backends.base import Budget, Cost, Counts
+from trainbed.backends.unicorn.config import MachineConfig
+from trainbed.backends.unicorn.machine import STACK_PAINT, Machine
+
+_START_S = 10
+"""Guest seconds a firmware may take from reset to its first wait."""
+_START_WALL_S = 120.0
+
+
+class UnicornGuest:
+    """One firmware on one machine, inside the worker."""
+
+    def __init__(self, config: MachineConfig) -> None:
+        self.config = config
+        self._machine = Machine(config)
+        self._busy_s = 0.0
+
+    version = version("unicorn")
+
+    def start(self) -> None:
+        """Power on and run to the first wait."""
+        self._busy_s = 0.0
+        self._machine.power_on()
+        cycles = _START_S * self.config.clock_hz
+        self._run(Budget(cycles=cycles, steps=cycles, wall_s=_START_WALL_S))
+
+    def exchange(self, data: bytes, budget: Budget) -> bytes:
+        """Send, run to the next wait, return what came back."""
+        self._machine.uart.host_sends(data)
+        lost_before = self._machine.uart.lost_bytes
+        self._run(budget)
+        answer = self._machine.uart.take_output()
+        if data and not answer and self._machine.uart.lost_bytes > lost_before and not self._machine.reachable:
+            raise self._machine.unreachable()
+        return answer
+
+    def cost(self) -> Cost:
+        """Counts since start()."""
+        counter = self._machine.counter
+        return Cost(
+            cost_class="modelled",
+            model=counter.model_name,
+            phases={name: Counts(c.cycles, c.memory_cycles, c.instructions) for name, c in counter.phase_counts().items()},
+            functions={
+                name: Counts(c.cycles, c.memory_cycles, c.instructions) for name, c in counter.function_counts().items()
+            },
+            instructions=counter.instructions,
+            cycles=counter.cycles,
+            busy_s=self._busy_s,
+        )
+
+    def stack_bytes(self) -> int:
+        """High-water mark: everything from the lowest byte that lost its paint."""
+        low, top = self.config.stack_low, self.config.stack_top
+        if top <= low:
+            return -1
+        stack = self._machine.read(low, top - low)
+        return len(stack.lstrip(bytes([STACK_PAINT])))
+
+    def lost_bytes(self) -> int:
+        """Bytes the guest was sent and did not receive, since start()."""
+        return self._machine.uart.lost_bytes
+
+    def read_memory(self, address: int, n_bytes: int) -> bytes:
+        """Bytes of guest memory. Raises ValueError when they are not all mapped."""
+        try:
+            return self._machine.read(address, n_bytes)
+        except Exception:
+            raise ValueError(f"no memory at 0x{address:08x} + {n_bytes} bytes") from None
+
+    def _run(self, budget: Budget) -> None:
+        begin = time.perf_counter()
+        try:
+            self._machine.run(cycles=budget.cycles, steps=budget.steps, wall_s=budget.wall_s)
+        finally:
+            self._busy_s += time.perf_counter() - begin
