@@ -57,7 +57,7 @@ def ulp_distance(a: NDArray[np.float32], b: NDArray[np.float32]) -> int | None:
 def _ordinal(bits: NDArray[np.uint32]) -> NDArray[np.int64]:
     """Place of a float32 on the number line: -0 is -1, +0 is 0."""
     magnitude = (bits & np.uint32(0x7FFFFFFF)).astype(np.int64)
-    return np.where(bits >> np.uint32(31), -1 - magnitude, magnitude)
+    return np.asarray(np.where(bits >> np.uint32(31), -1 - magnitude, magnitude), dtype=np.int64)
 
 
 def _expectations(expect: ExpectKeys, result: Result, reference_ulp: int | None) -> Iterator[Expectation]:

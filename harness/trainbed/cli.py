@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: run, build, boards, doctor. It parses, calls, prints; the work is done elsewhere.
+
+Modules that take long to import are imported by the command that needs them.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ParamSpec
+
+import typer
+
+from trainbed import __version__
+from trainbed.errors import ExitCode, ScenarioError, TrainbedError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from trainbed.scenario.scenario import Scenario
+
+P = ParamSpec("P")
+
+app = typer.Typer(
+    name="trainbed",
+    help="Train neural networks on emulated microcontrollers. Exit codes: 0 passed, 1 contract failed, 2 bad input, "
+    "3 guest or emulator broke, 4 backend or tool missing, 130 interrupted.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+ScenarioArgument = Annotated[
+    str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of a shipped one.")
+]
+BoardOption = Annotated[str | None, typer.Option("--board", metavar="X", help="Another board than the scenario's.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=V", help="Change the scenario: training.epochs=10. Repeatable."),
+]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code (errors.ExitCode)."""
+    try:
+        app(args=arguments)
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 0
+    return ExitCode.PASSED
+
+
+def _command(work: Callable[P, ExitCode]) -> Callable[P, None]:
+    """A command of the app: what it returns or raises on purpose becomes the exit code."""
+
+    @functools.wraps(work)
+    def command(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = work(*args, **kwargs)
+        except TrainbedError as error:
+            print(f"error: {error}", file=sys.stderr)
+            code = error.exit_code
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            code = ExitCode.INTERRUPTED
+        raise typer.Exit(code)
+
+    return app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@_command
+def run(
+    scenario: ScenarioArgument,
+    backend: Annotated[
+        str | None, typer.Option("--backend", metavar="B", help="Another backend than the scenario's.")
+    ] = None,
+    board: BoardOption = None,
+    set_: SetOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where result.json goes; out/<scenario> unless given.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print result.json alone.")] = False,
+) -> ExitCode:
+    """Train on an emulated board and judge the outcome."""
+    from trainbed.run import run_scenario
+
+    loaded = _load(scenario, set_)
+    folder = out if out is not None else Path("out") / Path(scenario).stem
+    if json:
+        result = run_scenario(loaded, backend=backend, board=board, out=folder)
+        sys.stdout.write(result.to_json())
+    else:
+        from trainbed.progress import make_view
+
+        console = _console()
+        console.print(f"{loaded.name}", style="bold", markup=False, highlight=False)
+        with make_view(loaded.training.epochs, console) as view:
+            result = run_scenario(loaded, backend=backend, board=board, out=folder, on_event=view.show)
+        from trainbed.summary import print_summary
+
+        print_summary(result, console)
+        console.print(f"kept in {folder}", style="dim", markup=False, highlight=False, soft_wrap=True)
+    return ExitCode.PASSED if result.verdict == "passed" else ExitCode.FAILED
+
+
+@_command
+def build(
+    scenario: ScenarioArgument,
+    board: BoardOption = None,
+    set_: SetOption = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Print the plan and the memory map.")] = False,
+) -> ExitCode:
+    """Build a scenario's firmware without running it."""
+    from trainbed.run import build_scenario
+
+    built = build_scenario(_load(scenario, set_), board=board)
+    if explain:
+        print(built.explain())
+    print(built.firmware.image.elf)
+    return ExitCode.PASSED
+
+
+@_command
+def boards() -> ExitCode:
+    """List the boards and the backends that run them."""
+    from rich.table import Table
+
+    from trainbed.boards import board_names, load_board
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("board", "core", "MHz", "RAM", "flash", "backends", ""):
+        table.add_column(heading, justify="right" if heading in ("MHz", "RAM", "flash") else "left", no_wrap=True)
+    for name in board_names():
+        board = load_board(name)
+        clock = f"{board.clock_hz / 1e6:g}" if board.clock_hz else "-"
+        sizes = (f"{size // 1024} K" if size else "-" for size in (board.ram_bytes, board.flash_bytes))
+        table.add_row(name, board.core, clock, *sizes, ", ".join(board.backends), board.title)
+    _print_table(table)
+    return ExitCode.PASSED
+
+
+@_command
+def doctor() -> ExitCode:
+    """Show which tools are there, and the line that installs each missing one."""
+    from trainbed.doctor import examine, report
+
+    findings = examine()
+    _print_table(report(findings))
+    missing = [finding for finding in findings if finding.required and finding.version is None]
+    for finding in missing:
+        print(f"error: {finding.name} is missing; install it with: {finding.install}", file=sys.stderr)
+    return ExitCode.MISSING_TOOL if missing else ExitCode.PASSED
+
+
+def _load(scenario: str, overrides: list[str] | None) -> Scenario:
+    from trainbed.scenario import load_scenario
+
+    return load_scenario(find_scenario(scenario), overrides or ())
+
+
+def find_scenario(name: str) -> Path:
+    """The file a SCENARIO argument means: a path, else the name of a shipped scenario. Raises ScenarioError."""
+    from trainbed.assets import asset_path
+    from trainbed.scenario.wording import did_you_mean
+
+    path = Path(name)
+    if path.exists():
+        return path
+    shipped = {file.stem: file for file in sorted(asset_path("scenarios").glob("*.yaml"))}
+    if name in shipped:
+        return shipped[name]
+    raise ScenarioError(
+        f"no such file, and no shipped scenario of that name{did_you_mean(path.stem, list(shipped))}", file=path
+    )
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _print_table(table: object) -> None:
+    console = _console()
+    if not console.is_terminal:
+        console.width = 200  # a log has no width to keep to
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a run on a terminal: loss curve, accuracy, cost by phase with its class, memory, contract."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from trainbed.curves import chart
+from trainbed.result import Expectation, PerSample, Result, StopReason, Verdict
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+CHART_HEIGHT = 8
+CHART_WIDTH = 76
+
+CLASS_MEANING = {
+    "exact": "the emulator's instruction timing is the part's",
+    "modelled": "estimated by a stated model",
+    "instructions": "instructions counted, no timing",
+    "none": "not counted",
+}
+
+
+def print_summary(result: Result, console: Console) -> None:
+    """Print everything a reader wants to know of a run."""
+    ascii_only = not _can_print(console, "⣿┤")
+    lines = chart(
+        result.training.loss, width=min(console.width, CHART_WIDTH), height=CHART_HEIGHT, ascii_only=ascii_only
+    )
+    if lines:
+        console.print(Text("\nmean loss of each epoch", style="bold"))
+        console.print(Text("\n".join(lines), style="cyan"), soft_wrap=True)
+    console.print()
+    console.print(_facts(result))
+    console.print(_costs(result))
+    if result.expectations:
+        console.print(_contract(result, ascii_only=ascii_only))
+    console.print(_verdict(result), soft_wrap=True)
+
+
+def _can_print(console: Console, text: str) -> bool:
+    try:
+        text.encode(console.encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _facts(result: Result) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column()
+    table.add_row("board", f"{result.board}, on {result.backend.name} {result.backend.version}")
+    table.add_row(
+        "network", f"{_grouped(result.model.parameters)} parameters, {_grouped(result.model.macs_forward)} MACs forward"
+    )
+    if result.training.loss:
+        accuracy = f", accuracy {result.training.accuracy[-1]:.1%}" if result.training.accuracy else ""
+        table.add_row(
+            "training",
+            f"{len(result.training.loss)} epochs, loss {result.training.loss[0]:.5f} to {result.training.loss[-1]:.5f}{accuracy}",
+        )
+    if result.test.loss is not None:
+        accuracy = f", accuracy {result.test.accuracy:.1%}" if result.test.accuracy is not None else ""
+        table.add_row("test", f"loss {result.test.loss:.5f}{accuracy}")
+    memory = result.memory
+    table.add_row(
+        "memory",
+        f"training {_grouped(memory.training_bytes)} B, RAM {_grouped(memory.ram_bytes)} B, "
+        f"flash {_grouped(memory.flash_bytes)} B, stack {_grouped(memory.stack_bytes)} B "
+        f"(bound {_grouped(memory.stack_bound_bytes)})",
+    )
+    mips = f", {result.cost.emulated_mips:.0f} MIPS emulated" if result.cost.emulated_mips else ""
+    table.add_row("host", f"{result.cost.wall_s:.1f} s{mips}")
+    return table
+
+
+def _costs(result: Result) -> Table:
+    cost = result.cost
+    meaning = CLASS_MEANING.get(cost.cost_class, "")
+    model = f" ({cost.model})" if cost.model else ""
+    table = Table(title=f"cost per trained sample: {cost.cost_class}{model}, {meaning}", title_justify="left", box=None)
+    table.title_style = "bold"
+    table.add_column("")
+    for phase in ("forward", "backward", "update", "total"):
+        table.add_column(phase, justify="right")
+    for name, counts in (
+        ("core cycles", cost.cycles_per_sample),
+        ("flash cycles", cost.memory_cycles_per_sample),
+        ("instructions", cost.instructions_per_sample),
+    ):
+        if counts.total is not None:
+            table.add_row(name, *_phases(counts))
+    if cost.energy_uj_per_sample is not None:
+        table.add_row("energy, µJ (modelled)", "", "", "", f"{cost.energy_uj_per_sample:.1f}")
+    return table
+
+
+def _phases(counts: PerSample) -> list[str]:
+    return [_grouped(value) for value in (counts.forward, counts.backward, counts.update, counts.total)]
+
+
+def _contract(result: Result, *, ascii_only: bool) -> Table:
+    table = Table(title="contract", title_justify="left", box=None)
+    table.title_style = "bold"
+    for heading in ("", "expectation", "bound", "observed"):
+        table.add_column(heading, justify="right" if heading == "observed" else "left")
+    yes, no = ("ok", "FAILED") if ascii_only else ("✓", "✗")
+    for expectation in result.expectations:
+        style = "green" if expectation.passed else "bold red"
+        mark = Text(yes if expectation.passed else no, style=style)
+        table.add_row(mark, expectation.name, bound_text(expectation), observed_text(expectation))
+    return table
+
+
+def bound_text(expectation: Expectation) -> str:
+    """The bound in words: ``exact``, ``at most 70 000``."""
+    if isinstance(expectation.bound, str):
+        return expectation.bound
+    words = {"min": "at least", "max": "at most", "by": "by at least", "ulp": "within ulp"}
+    return ", ".join(f"{words.get(edge, edge)} {_grouped(value)}" for edge, value in expectation.bound.items())
+
+
+def observed_text(expectation: Expectation) -> str:
+    """What was observed, or why there is nothing."""
+    if expectation.observed is None:
+        return "not measured"
+    if expectation.name == "matches_reference":
+        return "equal to the bit" if expectation.observed == 0 else f"{_grouped(expectation.observed)} ulp apart"
+    return _grouped(expectation.observed)
+
+
+def _verdict(result: Result) -> Text:
+    if result.verdict is Verdict.PASSED:
+        return Text("passed", style="bold green")
+    failed = [expectation.name for expectation in result.expectations if not expectation.passed]
+    if result.stop_reason is not StopReason.COMPLETED:
+        where = f" at training sample {result.training.diverged_at}" if result.training.diverged_at is not None else ""
+        return Text(f"failed: {result.stop_reason.value}{where}", style="bold red")
+    return Text(f"failed: {', '.join(failed)}", style="bold red")
+
+
+def _grouped(value: float | None) -> str:
+    """Thousands apart; three decimals for small fractions."""
+    if value is None:
+        return "-"
+    if isinstance(value, int) or value == int(value) or abs(value) >= 1000:
+        return f"{value:,.0f}".replace(",", " ")
+    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.4g}"
