@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from port_guest import CAPACITY, READY, answer, frames, port_guest
+
 from trainbed.boards import load_board
 
 

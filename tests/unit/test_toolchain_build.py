@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing
+import os
 import shutil
 import subprocess
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from stub_firmware import CONFIG, ECHO, stub_firmware
+
 from trainbed.assets import asset_path
 from trainbed.boards import Board, load_board
 from trainbed.errors import BuildError, DoesNotFit, ExitCode, InputError, MissingTool
@@ -224,7 +226,7 @@ def test_a_missing_cross_compiler_comes_with_the_line_that_installs_it(
 
 def test_a_missing_host_compiler_comes_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", "no-such-cc -m64")
-    with pytest.raises(MissingTool, match="no-such-cc is missing; .*apt-get install gcc"):
+    with pytest.raises(MissingTool, match=r"no-such-cc is missing; .*apt-get install gcc"):
         find_compiler("native")
 
 
@@ -244,7 +246,7 @@ def test_a_baud_rate_the_part_cannot_make_is_refused(board: Board, root: Path) -
 
 def test_a_cache_that_cannot_be_written_is_named(board: Board, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRAINBED_CACHE", "/dev/null/cache")
-    with pytest.raises(InputError, match="cannot write the cache /dev/null/cache .*set TRAINBED_CACHE"):
+    with pytest.raises(InputError, match=r"cannot write the cache /dev/null/cache .*set TRAINBED_CACHE"):
         build(board, generated=GENERATED, firmware=root)
 
 
@@ -270,3 +272,35 @@ def test_compile_commands_compile(board: Board, tmp_path: Path) -> None:
         [*command["arguments"], "-fsyntax-only"], cwd=command["directory"], capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m4f", "cortex-m7", "cortex-m33f"])
+@pytest.mark.parametrize("optimize", ["O0", "Os", "O2", "O3"])
+def test_the_shared_start_up_builds_for_every_core(board: Board, root: Path, core: str, optimize: str) -> None:
+    options = BuildOptions(optimize=optimize)
+    firmware = build(dataclasses.replace(board, core=core), generated=GENERATED, firmware=root, options=options)
+    assert firmware.stack_bound_bytes is not None
+    assert 0 < firmware.stack_bound_bytes < 512
+
+
+def test_an_unknown_core_is_refused_with_the_known_ones(board: Board, root: Path) -> None:
+    with pytest.raises(InputError, match="no toolchain for core 'z80'; cores: native, cortex-m0plus"):
+        build(dataclasses.replace(board, core="z80"), generated=GENERATED, firmware=root)
+
+
+def test_what_a_killed_build_left_behind_is_swept_a_day_later(board: Board, root: Path, tmp_path: Path) -> None:
+    old, recent = (tmp_path / "cache" / "firmware" / name for name in ("new-old", "new-recent"))
+    for folder in (old, recent):
+        folder.mkdir(parents=True)
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(old, (two_days_ago, two_days_ago))
+    build(board, generated=GENERATED, firmware=root)
+    assert (old.exists(), recent.exists()) == (False, True)
+
+
+def test_host_folders_in_the_environment_do_not_reach_the_build(
+    board: Board, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stdint.h").write_text("#error host header\n")
+    monkeypatch.setenv("CPATH", str(tmp_path))
+    build(board, generated=GENERATED, firmware=root)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from stub_firmware import stub_firmware
+
 from trainbed.boards import load_board
 from trainbed.errors import BuildError, DoesNotFit
 from trainbed.toolchain import Firmware, build

@@ -6,18 +6,22 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trainbed.errors import InputError
+
+_NEW = "new-"
+_LEFT_BEHIND_S = 24 * 3600
 
 
 def cache_root() -> Path:
     """$TRAINBED_CACHE, else trainbed below the XDG cache folder."""
     chosen = os.environ.get("TRAINBED_CACHE")
     if chosen:
-        return Path(chosen)
+        return Path(chosen).absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trainbed"
 
 
@@ -30,12 +34,15 @@ def entry_path(kind: str, key: str) -> Path:
 def new_entry(kind: str) -> Iterator[Path]:
     """An empty private folder to fill; gone at the end unless publish() moved it into place.
 
+    Folders that killed processes left behind go a day later.
+
     Raises InputError when the cache cannot be written.
     """
     parent = cache_root() / kind
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="new-", dir=parent))
+        _sweep(parent)
+        folder = Path(tempfile.mkdtemp(prefix=_NEW, dir=parent))
     except OSError as error:
         raise InputError(f"cannot write the cache {cache_root()} ({error.strerror}); set TRAINBED_CACHE") from error
     try:
@@ -44,12 +51,19 @@ def new_entry(kind: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _sweep(parent: Path) -> None:
+    for left in parent.glob(f"{_NEW}*"):
+        with suppress(FileNotFoundError):  # another process sweeps, too
+            if time.time() - left.stat().st_mtime > _LEFT_BEHIND_S:
+                shutil.rmtree(left, ignore_errors=True)
+
+
 def publish(folder: Path, kind: str, key: str) -> Path:
-    """Move a filled folder into place under its key. If another process was first, its entry stands (same key, same content)."""
+    """Move a filled folder into place under its key. If another process was first, its entry stands: the same."""
     entry = entry_path(kind, key)
     entry.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.rename(folder, entry)
+        folder.rename(entry)
     except OSError:
         if not entry.is_dir():
             raise
@@ -58,8 +72,5 @@ def publish(folder: Path, kind: str, key: str) -> Path:
 
 def discard(entry: Path) -> None:
     """Remove a damaged entry. Moved away first: no other process sees it half gone."""
-    with new_entry(entry.parent.parent.name) as trash:
-        try:
-            os.rename(entry, trash / "damaged")
-        except FileNotFoundError:
-            pass
+    with new_entry(entry.parent.parent.name) as trash, suppress(FileNotFoundError):
+        entry.rename(trash / "damaged")

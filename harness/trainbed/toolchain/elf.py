@@ -134,7 +134,7 @@ def _symbols(file: ELFFile) -> Iterator[tuple[str, Any]]:
 
 
 def locate(elf: Path, pc: int) -> str:
-    """Where an address lies: ``function (file.c:123)``, ``function`` without line information, else the bare address."""
+    """Where an address is: ``function (file.c:123)``, ``function`` without line information, or the address."""
     from elftools.elf.elffile import ELFFile
 
     function = _function_at(facts(elf).functions, pc)

@@ -29,6 +29,7 @@ _KIND = "firmware"
 _FORMAT = 2
 """Goes into every key: raise it when the meaning of a cached entry changes."""
 
+_FOLDER_VARIABLES = ("CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX")
 _LABELS = {"flash": "flash", "ram": "RAM"}
 _OPTIMIZE = ("O0", "O1", "O2", "O3", "Os", "Og")
 
@@ -73,7 +74,7 @@ class Firmware:
     constants: Mapping[str, int]
     """Objects in flash by name."""
     stack_bound_bytes: int | None
-    """The most the stack can need, from the compiler's figures and the call graph; None where there is no bound (native)."""
+    """The most the stack can need, from the compiler's figures and the call graph; None on native: no bound."""
     compiler: str
     flags: tuple[str, ...]
 
@@ -99,7 +100,15 @@ class _Job:
 
     def key(self) -> str:
         digest = hashlib.sha256()
-        head = [_FORMAT, self.compiler.version, self.compiler.name, self.compile_flags, self.link_flags, self.script]
+        head = [
+            _FORMAT,
+            self.compiler.version,
+            self.compiler.name,
+            self.compiler.command[1:],
+            self.compile_flags,
+            self.link_flags,
+            self.script,
+        ]
         digest.update(json.dumps(head).encode())
         for name in sorted(self.sources):
             digest.update(f"\0{name}\0{len(self.sources[name])}\0".encode())
@@ -131,8 +140,8 @@ def build(
     ``generated``: file name -> content of the generated sources and headers (model.c, trn_config.h, trn_messages.h).
     ``firmware``: folder with app/, link/, port/, src/ and include/; default: the one trainbed came with.
 
-    Raises MissingTool without a compiler, BuildError when it refuses the sources, DoesNotFit when flash or RAM overflow,
-    InputError for options that cannot be.
+    Raises MissingTool without a compiler, BuildError when it refuses the sources, DoesNotFit when flash, RAM or the
+    stack overflow, InputError for options that cannot be.
     """
     job = _job(board, generated, options or BuildOptions(), firmware)
     key = job.key()
@@ -164,15 +173,9 @@ def write_compile_commands(
     built = build(board, generated=generated, options=options, firmware=firmware)
     job = _job(board, generated, options, firmware)
     folder = built.folder / "generated"
-    commands = [
-        {
-            "directory": str(built.folder),
-            "file": str(job.path(name, folder)),
-            "arguments": [*job.compiler.command, *job.compile_flags, *job.include_flags(folder), "-c"]
-            + [str(job.path(name, folder))],
-        }
-        for name in job.units()
-    ]
+    command = [*job.compiler.command, *job.compile_flags, *job.include_flags(folder), "-c"]
+    files = [str(job.path(name, folder)) for name in job.units()]
+    commands = [{"directory": str(built.folder), "file": file, "arguments": [*command, file]} for file in files]
     path.write_text(json.dumps(commands, indent=1) + "\n", encoding="utf-8")
 
 
@@ -182,7 +185,7 @@ def _job(board: Board, generated: Mapping[str, str], options: BuildOptions, firm
         raise InputError(f"build.optimize is '{options.optimize}', expected one of {', '.join(_OPTIMIZE)}")
     if options.sanitize and not core.native:
         raise InputError(f"sanitizers run on the native board only, not on '{board.name}'")
-    root = firmware or asset_path("firmware")
+    root = (firmware or asset_path("firmware")).absolute()
     sources = _read_sources(root, ("app", "link", "src", f"port/{board.soc}", *core.source_folders))
     for name, text in generated.items():
         if "/" in name or not name.endswith((".c", ".h")):
@@ -257,9 +260,16 @@ def _build_in(folder: Path, job: _Job) -> None:
 
 def _run(command: list[str], folder: Path) -> str:
     """What the compiler complained about; empty when it succeeded."""
-    plain = {**os.environ, "LC_ALL": "C"}  # messages are matched: English, ASCII quotes
-    done = subprocess.run(command, cwd=folder, env=plain, capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=_environment(), capture_output=True, text=True, errors="replace", check=False
+    )
     return "" if done.returncode == 0 else done.stderr or f"exit code {done.returncode}"
+
+
+def _environment() -> dict[str, str]:
+    """Without the variables that slip host folders into every gcc; messages in English, because they are matched."""
+    kept = {name: value for name, value in os.environ.items() if name not in _FOLDER_VARIABLES}
+    return {**kept, "LC_ALL": "C"}
 
 
 def _message(errors: str, compiler: Compiler, what: str) -> str:
