@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Float32 arrays and the one sum every product of the twin is made of.
 
-All operations take batch-first arrays ``[B, H, W, C]``. In memory they lie channel-major with the batch last, since that
-gives NumPy long inner loops; strides hide it, so any layout may be passed in and only speed differs.
+All operations take batch-first arrays ``[B, H, W, C]``. In memory they lie channel-major with the batch last, since
+that gives NumPy long inner loops; strides hide it, so any layout may be passed in and only speed differs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One object per layer that joins its forward and backward functions under one interface for the twin.
 
-``forward(inputs, weights)`` gives the sum before the activation and what the backward pass needs besides input and error.
+``forward(inputs, weights)`` gives the sum before the activation and what the backward pass needs beside input, error.
 """
 
 from __future__ import annotations
