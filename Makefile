@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+# make demo: everything from a fresh Debian or Ubuntu machine to a trained network. make test: the same, to green tests.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+EXTRAS ?= unicorn,dev
+
+.PHONY: help system-deps setup demo test test-slow test-wheel lint bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo        install what is missing, then train scenarios/depthconv.yaml on an emulated board"
+	@echo "make test        the tests that take seconds"
+	@echo "make test-slow   the tests that take minutes"
+	@echo "make test-wheel  build the wheel, install it elsewhere, train with it"
+	@echo "make lint        ruff and mypy"
+	@echo "make bench       every benchmarks/*/run.py"
+	@echo "make system-deps packages of the distribution: prints what it installs, nothing when all is there"
+	@echo "make setup       Python environment in $(VENV)"
+	@echo "make clean       everything that was made"
+
+# Each need is probed for what it is used for, so a tool that came from elsewhere counts too.
+system-deps:
+	@missing=""; \
+	command -v arm-none-eabi-gcc >/dev/null 2>&1 || missing="$$missing gcc-arm-none-eabi"; \
+	echo '#include <string.h>' | arm-none-eabi-gcc -E - >/dev/null 2>&1 || missing="$$missing libnewlib-arm-none-eabi"; \
+	command -v cc >/dev/null 2>&1 || missing="$$missing gcc"; \
+	echo '#include <stdlib.h>' | cc -E - >/dev/null 2>&1 || missing="$$missing libc6-dev"; \
+	command -v $(PYTHON) >/dev/null 2>&1 || missing="$$missing python3"; \
+	$(PYTHON) -c 'import ensurepip, venv' >/dev/null 2>&1 || missing="$$missing python3-venv"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null 2>&1; then echo "install these with the system's package manager:$$missing" >&2; exit 4; fi; \
+	sudo=""; if [ "$$(id -u)" != 0 ]; then sudo="sudo"; fi; \
+	echo "installing:$$missing"; \
+	$$sudo apt-get update && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y --no-install-recommends $$missing
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
+	@touch $@
+
+demo: system-deps setup
+	$(BIN)/trainbed run scenarios/depthconv.yaml
+
+test: system-deps setup
+	$(BIN)/python -m pytest -q
+
+test-slow: system-deps setup
+	$(BIN)/python -m pytest -q -m 'slow and not wheel'
+
+test-wheel: system-deps setup
+	$(BIN)/python -m pytest -q -m wheel
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: system-deps setup
+	@for script in benchmarks/*/run.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis compile_commands.json
+	find harness tests -name __pycache__ -type d -prune -exec rm -rf {} +
