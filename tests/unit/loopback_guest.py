@@ -70,9 +70,13 @@ class Config:
         return "#pragma once\n" + "".join(f"#define {name} {value}\n" for name, value in values.items())
 
 
-def build(config: Config, folder: Path, *, sanitize: bool = False) -> Path:
+Edit = tuple[str, str, str]
+"""A file of firmware/, what stands there, what shall stand there: a fault built in to see that a test finds it."""
+
+
+def build(config: Config, folder: Path, *, sanitize: bool = False, edits: tuple[Edit, ...] = ()) -> Path:
     """The application around the remembering model, as a program of the host; built once per configuration."""
-    key = hashlib.sha256(f"{config}{sanitize}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{config}{sanitize}{edits}".encode()).hexdigest()[:12]
     home = folder / key
     program = home / "loopback"
     if program.exists():
@@ -86,11 +90,26 @@ def build(config: Config, folder: Path, *, sanitize: bool = False) -> Path:
         FIRMWARE / "src" / "mark.c",
         *sorted(LOOPBACK.glob("*.c")),
     ]
+    sources = [_edited(path, home, edits) for path in sources]
     command = ["gcc", "-std=c11", "-O1", "-g", "-ffp-contract=off", *WARNINGS, *(SANITIZE if sanitize else ())]
     command += [f"-I{FIRMWARE / 'include'}", f"-I{home}", f"-I{LOOPBACK}", *map(str, sources), "-o", str(program)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return program
+
+
+def _edited(path: Path, home: Path, edits: tuple[Edit, ...]) -> Path:
+    """The source, or a copy with the edits made."""
+    text = path.read_text()
+    for file, old, new in edits:
+        if path == FIRMWARE / file:
+            assert text.count(old) == 1, f"{file}: {old!r} stands there {text.count(old)} times"
+            text = text.replace(old, new)
+    if text == path.read_text():
+        return path
+    copy = home / path.name
+    copy.write_text(text)
+    return copy
 
 
 class Loopback:
