@@ -27,8 +27,9 @@ def sparkline(values: Sequence[float], width: int) -> str:
 
 
 def chart(values: Sequence[float], *, width: int, height: int, ascii_only: bool = False) -> list[str]:
-    """A line chart of ``height`` lines, logarithmic where the values span more than a factor of 20. [] without finite values.
+    """A line chart of ``height`` lines and an axis, logarithmic where the values span more than a factor of 20.
 
+    Empty without finite values.
     ``width``: columns, axis included. The x axis runs over the values' numbers, 1 to len(values).
     """
     finite = [value for value in values if math.isfinite(value)]
@@ -73,9 +74,17 @@ def _share(value: float, low: float, high: float, *, logarithmic: bool) -> float
 
 
 def _resampled(values: Sequence[float], n: int) -> list[float]:
-    """``n`` of the values, evenly spread, first and last included; repeated where there are fewer."""
+    """``n`` points along the values, evenly spread, first and last included; straight lines between too few values."""
     if n <= 0 or not values:
         return []
-    if n == 1:
-        return [values[-1]]
-    return [values[round(i * (len(values) - 1) / (n - 1))] for i in range(n)]
+    if n == 1 or len(values) == 1:
+        return [values[-1]] * n
+    points = []
+    for i in range(n):
+        place = i * (len(values) - 1) / (n - 1)
+        left = min(int(place), len(values) - 2)
+        if n >= len(values):
+            points.append(values[left] + (values[left + 1] - values[left]) * (place - left))
+        else:
+            points.append(values[round(place)])
+    return points

@@ -73,7 +73,7 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class MemoryFacts:
-    """Bytes. ``training_bytes``: activations, gradients, optimizer state, scratch. ``stack_bytes`` None: not measured."""
+    """Bytes. ``training_bytes``: activations, gradients, optimizer state, scratch. None: not measured."""
 
     training_bytes: int
     flash_bytes: int | None
@@ -119,7 +119,7 @@ NOT_COUNTED = PerSample(None, None, None, None)
 
 @dataclass(frozen=True)
 class CostFacts:
-    """What training cost. ``cycles_per_sample`` is the core's term at zero wait states, ``memory_cycles_per_sample`` what the flash adds.
+    """What training cost. ``cycles_per_sample``: the core at zero wait states; ``memory_cycles_per_sample``: what flash adds.
 
     ``emulated_mips`` and ``wall_s`` belong to the host: they differ from run to run.
     """
@@ -152,7 +152,7 @@ class FirmwareFacts:
 
 @dataclass(frozen=True)
 class Expectation:
-    """One line of the contract. ``bound`` as the scenario writes it; ``observed`` None: not measured, and so not passed."""
+    """One line of the contract. ``bound`` as the scenario writes it; ``observed`` None: not measured, so not passed."""
 
     name: str
     passed: bool
@@ -253,7 +253,7 @@ def _write(path: Path, write: Callable[[Path], Any]) -> None:
     try:
         write(temporary)
         temporary.chmod(0o644)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -36,8 +36,14 @@ def print_summary(result: Result, console: Console) -> None:
         console.print(Text("\n".join(lines), style="cyan"), soft_wrap=True)
     console.print()
     console.print(_facts(result))
-    console.print(_costs(result))
+    cost = result.cost
+    model = f" ({cost.model})" if cost.model else ""
+    console.print(Text(f"\ncost per trained sample: {cost.cost_class}{model}", style="bold"), soft_wrap=True)
+    console.print(Text(CLASS_MEANING.get(cost.cost_class, ""), style="dim"))
+    if cost.instructions_per_sample.total is not None:
+        console.print(_costs(result))
     if result.expectations:
+        console.print(Text("\ncontract", style="bold"))
         console.print(_contract(result, ascii_only=ascii_only))
     console.print(_verdict(result), soft_wrap=True)
 
@@ -62,7 +68,8 @@ def _facts(result: Result) -> Table:
         accuracy = f", accuracy {result.training.accuracy[-1]:.1%}" if result.training.accuracy else ""
         table.add_row(
             "training",
-            f"{len(result.training.loss)} epochs, loss {result.training.loss[0]:.5f} to {result.training.loss[-1]:.5f}{accuracy}",
+            f"{len(result.training.loss)} epochs, loss {result.training.loss[0]:.5f} "
+            f"to {result.training.loss[-1]:.5f}{accuracy}",
         )
     if result.test.loss is not None:
         accuracy = f", accuracy {result.test.accuracy:.1%}" if result.test.accuracy is not None else ""
@@ -81,10 +88,7 @@ def _facts(result: Result) -> Table:
 
 def _costs(result: Result) -> Table:
     cost = result.cost
-    meaning = CLASS_MEANING.get(cost.cost_class, "")
-    model = f" ({cost.model})" if cost.model else ""
-    table = Table(title=f"cost per trained sample: {cost.cost_class}{model}, {meaning}", title_justify="left", box=None)
-    table.title_style = "bold"
+    table = Table(box=None, pad_edge=False)
     table.add_column("")
     for phase in ("forward", "backward", "update", "total"):
         table.add_column(phase, justify="right")
@@ -101,12 +105,11 @@ def _costs(result: Result) -> Table:
 
 
 def _phases(counts: PerSample) -> list[str]:
-    return [_grouped(value) for value in (counts.forward, counts.backward, counts.update, counts.total)]
+    return [_count(value) for value in (counts.forward, counts.backward, counts.update, counts.total)]
 
 
 def _contract(result: Result, *, ascii_only: bool) -> Table:
-    table = Table(title="contract", title_justify="left", box=None)
-    table.title_style = "bold"
+    table = Table(box=None, pad_edge=False)
     for heading in ("", "expectation", "bound", "observed"):
         table.add_column(heading, justify="right" if heading == "observed" else "left")
     yes, no = ("ok", "FAILED") if ascii_only else ("✓", "✗")
@@ -142,6 +145,10 @@ def _verdict(result: Result) -> Text:
         where = f" at training sample {result.training.diverged_at}" if result.training.diverged_at is not None else ""
         return Text(f"failed: {result.stop_reason.value}{where}", style="bold red")
     return Text(f"failed: {', '.join(failed)}", style="bold red")
+
+
+def _count(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.1f}".replace(",", " ")
 
 
 def _grouped(value: float | None) -> str:

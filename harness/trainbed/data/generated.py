@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data sets made from a seed: lines and sensor. Whole-number draws and exact float32 steps, so any language makes the same.
+"""Data sets made from a seed: lines and sensor. Whole-number draws, exact float32 steps: any language makes the same.
 
-Sample ``i`` draws from ``random(key, 0), random(key, 1), ...`` with ``key = mix(mix(seed ^ 0x27D4EB2F) + i)``; test samples
-count ``i`` from 0x80000000. So the first samples of a longer set are those of a shorter one.
+Sample ``i`` draws from ``random(key, 0), random(key, 1), ...`` with ``key = mix(mix(seed ^ 0x165667B1) + i)``; test
+samples count ``i`` from 0x80000000. So the first samples of a longer set are those of a shorter one.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ def lines(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Images with one line each: float32 ``[n, size, size, channels]`` and labels, ``shape = (size, channels)``.
 
-    Sample ``i`` has class ``i mod 3``: 0 horizontal, 1 vertical, 2 diagonal. Draw 0 places the line: its row or column, or the
-    diagonal's offset from the middle, -(size/2-1) .. size/2-1. Draw 1's top bit mirrors a diagonal. Draw 2+c is the
-    line's value in channel c, 0.5 .. 1. With noise, draws 128+12k .. 128+12k+11 make the N(0, noise) added to element k.
+    Sample ``i`` has class ``i mod 3``: 0 horizontal, 1 vertical, 2 diagonal. Draw 0 places the line: its row or
+    column, or the diagonal's offset from the middle, -(size/2-1) .. size/2-1. Draw 1's top bit mirrors a diagonal.
+    Draw 2+c is the line's value in channel c, 0.5 .. 1. With noise, draws 128+12k .. 128+12k+11 make the N(0, noise)
+    added to element k.
     """
     size, channels = shape
     keys = sample_keys(seed, n, test=test)
@@ -71,9 +72,10 @@ def lines(
 def sensor(n: int, *, seed: int, noise: float, test: bool) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Readings of two movement sensors, -1 or 1: float32 ``[n, 2]``; label 1 where both report.
 
-    The example of H. O. Lofstad, "A Study of Artificial Neural Networks on 8-bit Microcontrollers" (NTNU 2021), listing 3.1,
-    in the same proportions (500 : 500 : 500 : 9000) and divided by 64. Sample ``i`` is, by ``i mod 21``: 0 both, 1 the first
-    alone, 2 the second alone, else none. With noise the readings blur: draws 128 .. 151 make the N(0, noise) added to them.
+    The example of H. O. Lofstad, "A Study of Artificial Neural Networks on 8-bit Microcontrollers" (NTNU 2021),
+    listing 3.1, in the same proportions (500 : 500 : 500 : 9000) and divided by 64. Sample ``i`` is, by ``i mod 21``:
+    0 both, 1 the first alone, 2 the second alone, else none. With noise the readings blur: draws 128 .. 151 make the
+    N(0, noise) added to them.
     """
     kind = np.arange(n) % SENSOR_PERIOD
     readings = np.full((n, 2), -1.0, dtype=np.float32)

@@ -28,8 +28,9 @@ MAX_TARGETS = 16
 class Data:
     """Training and test set as they travel, and how the device reads them.
 
-    The value of a code q is ``float32(q) * x_scale + x_offset``; float32 samples are taken as they are. ``targets``: float32
-    ``[n_labels, n_outputs]``, the target of each label; None where the samples carry target values, and accuracy has no meaning.
+    The value of a code q is ``float32(q) * x_scale + x_offset``; float32 samples are taken as they are. ``targets``:
+    float32 ``[n_labels, n_outputs]``, the target of each label; None where the samples carry target values, and
+    accuracy has no meaning.
     """
 
     train: SampleSet
@@ -45,7 +46,7 @@ class Data:
         return self.targets is not None
 
     def inputs(self, samples: SampleSet) -> NDArray[np.float32]:
-        """Inputs as the device computes them from what travels: float32 ``[n, n_inputs]``, one multiply, then one add."""
+        """Inputs as the device computes them from what travels: float32 ``[n, n_inputs]``, a multiply, then an add."""
         if samples.x.dtype == np.float32:
             return samples.x
         return samples.x.astype(np.float32) * self.x_scale + self.x_offset
@@ -166,7 +167,7 @@ def _column(y: NDArray[Any]) -> NDArray[Any]:
 def _single_output(
     raw: Raw, y_train: NDArray[Any], y_test: NDArray[Any]
 ) -> tuple[NDArray[np.float32] | None, NDArray[Any], NDArray[Any]]:
-    """One output: labels index a table of the distinct target values, at most MAX_TARGETS of them; else values travel."""
+    """One output: labels index a table of the distinct target values, up to MAX_TARGETS; else values travel."""
     if raw.single_output is not None:
         table = np.asarray(raw.single_output, dtype=np.float32)
         return table[:, None], y_train.astype(np.uint16), y_test.astype(np.uint16)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 U32 = NDArray[np.uint32]
 
 _STEP = np.uint32(0x9E3779B9)
-_STREAM = np.uint32(0x27D4EB2F)
+_STREAM = np.uint32(0x165667B1)
 _TEST_SET = np.uint32(0x80000000)
 
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 class Raw:
     """Samples from one source.
 
-    ``x_*``: uint8, int16 or float32 ``[n, ...]``; the value of a code q is ``q * scale + offset``. ``y_*``: whole numbers ``[n]``
-    (labels) or float32 ``[n]`` or ``[n, n_outputs]`` (target values). ``origin`` names the source in error messages.
-    ``single_output``: target value of each label where the network has one output; None: the label's own value.
+    ``x_*``: uint8, int16 or float32 ``[n, ...]``; the value of a code q is ``q * scale + offset``. ``y_*``: whole
+    numbers ``[n]`` (labels) or float32 ``[n]`` or ``[n, n_outputs]`` (target values). ``origin`` names the source in
+    error messages. ``single_output``: target value of each label where the network has one output; None: the label's
+    own value.
     """
 
     origin: str

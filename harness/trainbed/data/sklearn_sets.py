@@ -13,10 +13,12 @@ _DIGIT_SCALE = 1.0 / 16.0
 
 
 def load_sklearn(data: SklearnData, *, seed: int) -> Raw:
-    """Load and split, stratified by class and seeded. Raises MissingTool without scikit-learn, DataError for an impossible split.
+    """Load and split, stratified by class and seeded.
 
-    digits stay the codes 0..16 they are (uint8, scale 1/16: one byte per pixel on the link). The features of the others are
-    scaled to 0..1 by the training part's smallest and largest values; test values beyond them are clipped.
+    Raises MissingTool without scikit-learn, DataError for an impossible split.
+
+    digits stay the codes 0..16 they are (uint8, scale 1/16: one byte per pixel on the link). The features of the
+    others are scaled to 0..1 by the training part's smallest and largest values; test values beyond them are clipped.
     """
     try:
         from sklearn import datasets

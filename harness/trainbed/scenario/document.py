@@ -58,7 +58,8 @@ class _Composer(yaml.SafeLoader):
 class Document:
     """A YAML document as plain values (dict, list, str, int, float, bool, None) and the line of each.
 
-    ``lines``: path -> 1-based line of the value's key, or of the list item. ``origins``: path -> the override that set it.
+    ``lines``: path -> 1-based line of the value's key, or of the list item. ``origins``: path -> the override that
+    set it.
     """
 
     root: Any

@@ -115,8 +115,9 @@ class LayerEntry(OneKey):
 class LayerSpec:
     """One layer as the scenario asks for it: names and inputs resolved, shapes not yet.
 
-    ``inputs`` name earlier layers or ``input``. ``kernel``, ``stride``: (h, w); for pooling ``kernel`` is the window's
-    size. ``initializer`` None: the default of docs/numerics.md. ``line``: in the scenario file, None when an override set it.
+    ``inputs`` name earlier layers or ``input``. ``kernel``, ``stride``: (h, w); for pooling ``kernel`` is the
+    window's size. ``initializer`` None: the default of docs/numerics.md. ``line``: in the scenario file, None when an
+    override set it.
     """
 
     name: str
@@ -137,7 +138,8 @@ class LayerSpec:
 def layer_specs(entries: Sequence[LayerEntry], lines: Sequence[int | None]) -> tuple[LayerSpec, ...]:
     """Resolve names and inputs of the layers. Raises LayerProblem with the index of the layer to blame.
 
-    A layer without a name is called after its kind: ``conv2d_1``, ``conv2d_2``, ... A layer without ``input`` reads the one before.
+    A layer without a name is called after its kind: ``conv2d_1``, ``conv2d_2``, ... A layer without ``input`` reads
+    the one before.
     """
     names = _names(entries)
     specs: list[LayerSpec] = []
@@ -156,7 +158,7 @@ def layer_specs(entries: Sequence[LayerEntry], lines: Sequence[int | None]) -> t
 
 
 class LayerProblem(Exception):
-    """A layer contradicts another one. ``index`` is its place in ``network.layers``; ``known`` the names it could have meant."""
+    """A layer contradicts another. ``index``: its place in ``network.layers``; ``known``: names it could have meant."""
 
     def __init__(self, message: str, index: int, known: Sequence[str] = ()) -> None:
         self.message = message

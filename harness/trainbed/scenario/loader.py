@@ -83,6 +83,7 @@ def _loss_fits_the_last_layer(keys: ScenarioKeys, last: LayerSpec, document: Doc
     needed = _NEEDS.get(keys.training.loss)
     if needed is not None and last.activation is not needed:
         raise document.error(
-            f"{keys.training.loss.value} needs {needed.value} at the last layer; '{last.name}' has {last.activation.value}",
+            f"{keys.training.loss.value} needs {needed.value} at the last layer, "
+            f"'{last.name}' has {last.activation.value}",
             ("training", "loss"),
         )
