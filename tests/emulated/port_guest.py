@@ -17,6 +17,7 @@ CAPACITY = 4096
 READY = b"ready"
 _MAIN = """\
 #include <stddef.h>
+#include <string.h>
 #include <trn/mark.h>
 #include <trn/port.h>
 

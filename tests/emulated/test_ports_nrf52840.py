@@ -20,6 +20,32 @@ from trainbed.backends.unicorn.config import MachineConfig
 from trainbed.backends.unicorn.guest import UnicornGuest
 
 BOARD = load_board("arduino_nano_33_ble")
+MEMORY_CHECK = """
+static uint8_t before[64], a[64], b[64];
+uint32_t wrong = 0;
+for (uint32_t i = 0; i < 64; i++) { before[i] = (uint8_t)(i * 7 + n); }
+for (uint32_t to = 0; to < 6; to++) {
+    for (uint32_t from = 0; from < 6; from++) {
+        for (uint32_t len = 0; len < 40; len++) {
+            for (uint32_t i = 0; i < 64; i++) { a[i] = before[i]; b[i] = before[i]; }
+            wrong += memmove(a + to, a + from, len) != a + to;
+            wrong += memcpy(b + to, before + from, len) != b + to;
+            for (uint32_t i = 0; i < 64; i++) {
+                const uint8_t expected = i >= to && i < to + len ? before[i - to + from] : before[i];
+                wrong += (uint32_t)(a[i] != expected) + (uint32_t)(b[i] != expected);
+            }
+            wrong += memcmp(a, b, 64) != 0;
+            wrong += memset(a + to, (int)from + 250, len) != a + to;
+            for (uint32_t i = 0; i < 64; i++) {
+                wrong += a[i] != (i >= to && i < to + len ? (uint8_t)(from + 250) : b[i]);
+            }
+        }
+    }
+}
+a[0] = 1; b[0] = 200;
+wrong += (uint32_t)(memcmp(a, b, n) >= 0) + (uint32_t)(memcmp(b, a, n) <= 0) + (uint32_t)(memcmp(a, b, n - n) != 0);
+for (uint32_t i = 0; i < 4; i++) { tx[i] = (uint8_t)(wrong >> 8 * i); }
+"""
 BUDGET = Budget(cycles=100_000_000, steps=100_000_000, wall_s=30.0)
 
 
@@ -133,6 +159,11 @@ def test_the_cycle_counter_counts(tmp_path: Path) -> None:
     guest = started(port_guest(BOARD, tmp_path, before_send=count))
     (cycles,) = struct.unpack_from("<I", guest.exchange(b"abc\0", BUDGET))
     assert 5_000 < cycles < 20_000
+
+
+def test_the_memory_functions_are_right_for_every_alignment_and_length(tmp_path: Path) -> None:
+    guest = started(port_guest(BOARD, tmp_path, before_send=MEMORY_CHECK))
+    assert guest.exchange(b"abc\0", BUDGET)[:4] == struct.pack("<I", 0)
 
 
 def test_sending_from_flash_parks_the_core_under_a_name(tmp_path: Path) -> None:

@@ -97,6 +97,14 @@ def test_phases_are_told_apart_although_the_marks_have_the_same_body(board: Boar
     }
 
 
+def test_faults_are_told_apart_although_the_parks_have_the_same_body(board: Board, root: Path) -> None:
+    functions = build(board, generated=GENERATED, firmware=root).image.functions
+    sizes = {name: size for _, size, name in functions if name.startswith("trn_fault_")}
+    # Folded into one, all but the first would only jump there, and a program counter would name the wrong fault.
+    assert len(sizes) >= 11
+    assert len(set(sizes.values())) == 1
+
+
 def test_a_second_build_comes_from_the_cache(board: Board, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = build(board, generated=GENERATED, firmware=root)
     monkeypatch.setattr(subprocess, "run", _no_compiler_may_start)
@@ -304,3 +312,12 @@ def test_host_folders_in_the_environment_do_not_reach_the_build(
     (tmp_path / "stdint.h").write_text("#error host header\n")
     monkeypatch.setenv("CPATH", str(tmp_path))
     build(board, generated=GENERATED, firmware=root)
+
+
+def test_missing_headers_of_the_c_library_come_with_the_line_that_installs_them(
+    board: Board, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = "port.c:11:10: fatal error: string.h: No such file or directory"
+    monkeypatch.setattr("trainbed.toolchain.firmware._run", lambda command, folder: error)
+    with pytest.raises(MissingTool, match=r"headers is missing; install it with: sudo apt-get install .*libnewlib"):
+        build(board, generated=GENERATED, firmware=root)

@@ -275,7 +275,7 @@ def _environment() -> dict[str, str]:
 def _message(errors: str, compiler: Compiler, what: str) -> str:
     if re.search(r"fatal error: (stdint|string|stddef)\.h: No such file", errors):
         # The compiler is there, the headers it came to us with are a package of their own.
-        raise MissingTool("the C library's headers", install=compiler.install)
+        raise MissingTool("the C library headers", install=compiler.install)
     lines = [
         line for line in errors.splitlines() if re.search(r"error: |undefined reference|multiple definition", line)
     ]
