@@ -31,7 +31,7 @@ static struct {
     uint32_t batch_done;     /* samples of it so far; 0: none is unfinished */
     tally_t epoch;
     tally_t evaluation;
-} state;
+} train_state;
 
 /* Outputs of the sample in hand. */
 static float trn_output[TRN_N_OUTPUTS];
@@ -74,40 +74,40 @@ static void tally_add(tally_t *tally, float loss, bool correct)
 
 void trn_train_forget(void)
 {
-    memset(&state, 0, sizeof state);
+    memset(&train_state, 0, sizeof train_state);
 }
 
 void trn_train_close_batch(void)
 {
-    if (state.batch_done > 0u) {
+    if (train_state.batch_done > 0u) {
         trn_model_discard_batch();
-        state.batch_done = 0;
+        train_state.batch_done = 0;
     }
 }
 
 void trn_train_begin_epoch(void)
 {
     trn_train_close_batch();
-    memset(&state.epoch, 0, sizeof state.epoch);
+    memset(&train_state.epoch, 0, sizeof train_state.epoch);
 }
 
 void trn_train_weights_set(void)
 {
-    state.batch_done = 0; /* the model has just cleared its gradients */
-    state.has_weights = true;
-    state.diverged = false;
-    state.diverged_at = 0;
+    train_state.batch_done = 0; /* the model has just cleared its gradients */
+    train_state.has_weights = true;
+    train_state.diverged = false;
+    train_state.diverged_at = 0;
     trn_train_begin_epoch();
 }
 
 uint32_t trn_train_epoch_samples(void)
 {
-    return state.epoch.n_samples;
+    return train_state.epoch.n_samples;
 }
 
 uint32_t trn_train_batch_samples(void)
 {
-    return state.batch_done;
+    return train_state.batch_done;
 }
 
 /* Finds the samples behind a header of n_head bytes. Returns TRN_ERR_OK or the reason and number to refuse with. */
@@ -138,25 +138,25 @@ static bool train_sample(const uint8_t *sample, uint32_t batch_size)
 {
     trn_mark_convert();
     const trn_sample_view_t view = trn_sample_view(sample);
-    if (state.batch_done == 0u) {
-        state.batch_size = batch_size;
+    if (train_state.batch_done == 0u) {
+        train_state.batch_size = batch_size;
         trn_model_begin_batch((int32_t)batch_size);
     }
     const float loss = trn_model_train_sample(view.x, view.t, trn_output);
     trn_mark_other();
     if (!is_finite(loss)) {
         trn_model_discard_batch();
-        state.batch_done = 0;
-        state.diverged = true;
-        state.diverged_at = state.epoch.n_samples;
+        train_state.batch_done = 0;
+        train_state.diverged = true;
+        train_state.diverged_at = train_state.epoch.n_samples;
         return false;
     }
-    tally_add(&state.epoch, loss, trn_sample_is_correct(trn_output, view.label));
-    state.batch_done++;
-    if (state.batch_done == batch_size) {
+    tally_add(&train_state.epoch, loss, trn_sample_is_correct(trn_output, view.label));
+    train_state.batch_done++;
+    if (train_state.batch_done == batch_size) {
         trn_model_end_batch();
         trn_mark_other();
-        state.batch_done = 0;
+        train_state.batch_done = 0;
     }
     return true;
 }
@@ -164,16 +164,16 @@ static bool train_sample(const uint8_t *sample, uint32_t batch_size)
 /* What speaks against training these samples now: TRN_ERR_OK or the reason and number to refuse with. */
 static int32_t check_train(const trn_train_samples_t *m, uint32_t *detail)
 {
-    if (state.diverged) {
-        *detail = state.diverged_at;
+    if (train_state.diverged) {
+        *detail = train_state.diverged_at;
         return TRN_ERR_DIVERGED;
     }
-    if (!state.has_weights || m->position != state.epoch.n_samples) {
-        *detail = state.epoch.n_samples;
+    if (!train_state.has_weights || m->position != train_state.epoch.n_samples) {
+        *detail = train_state.epoch.n_samples;
         return TRN_ERR_BAD_STATE;
     }
-    if (state.batch_done > 0u && m->batch_samples != state.batch_size) {
-        *detail = state.batch_size;
+    if (train_state.batch_done > 0u && m->batch_samples != train_state.batch_size) {
+        *detail = train_state.batch_size;
         return TRN_ERR_BAD_STATE;
     }
     *detail = m->batch_samples;
@@ -202,11 +202,11 @@ trn_answer_t trn_train_request(const trn_request_t *request)
         }
     }
     const trn_trained_t trained = {
-        .n_samples = state.epoch.n_samples,
-        .loss_sum = state.epoch.loss_sum,
-        .n_correct = state.epoch.n_correct,
-        .status = state.diverged ? TRN_TRAIN_STATUS_DIVERGED : TRN_TRAIN_STATUS_DONE,
-        .diverged_at = state.diverged_at,
+        .n_samples = train_state.epoch.n_samples,
+        .loss_sum = train_state.epoch.loss_sum,
+        .n_correct = train_state.epoch.n_correct,
+        .status = train_state.diverged ? TRN_TRAIN_STATUS_DIVERGED : TRN_TRAIN_STATUS_DONE,
+        .diverged_at = train_state.diverged_at,
         .device_cycles = trn_port_cycles() - start,
     };
     return trn_answer_with(TRN_MSG_TRAINED, &trained, sizeof trained);
@@ -225,23 +225,23 @@ trn_answer_t trn_evaluate_request(const trn_request_t *request)
     }
     memcpy(&m, request->payload, sizeof m);
     if (m.position == 0u) {
-        memset(&state.evaluation, 0, sizeof state.evaluation);
+        memset(&train_state.evaluation, 0, sizeof train_state.evaluation);
     }
-    if (!state.has_weights || m.position != state.evaluation.n_samples) {
-        return trn_answer_refused(TRN_ERR_BAD_STATE, state.evaluation.n_samples);
+    if (!train_state.has_weights || m.position != train_state.evaluation.n_samples) {
+        return trn_answer_refused(TRN_ERR_BAD_STATE, train_state.evaluation.n_samples);
     }
     for (uint32_t i = 0; i < samples.n; i++) {
         trn_mark_convert();
         const trn_sample_view_t view = trn_sample_view(sample_at(&samples, i));
         trn_mark_evaluate();
         const float loss = trn_model_evaluate(view.x, view.t, trn_output);
-        tally_add(&state.evaluation, loss, trn_sample_is_correct(trn_output, view.label));
+        tally_add(&train_state.evaluation, loss, trn_sample_is_correct(trn_output, view.label));
     }
     trn_mark_other();
     const trn_evaluated_t evaluated = {
-        .n_samples = state.evaluation.n_samples,
-        .loss_sum = state.evaluation.loss_sum,
-        .n_correct = state.evaluation.n_correct,
+        .n_samples = train_state.evaluation.n_samples,
+        .loss_sum = train_state.evaluation.loss_sum,
+        .n_correct = train_state.evaluation.n_correct,
     };
     return trn_answer_with(TRN_MSG_EVALUATED, &evaluated, sizeof evaluated);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CRC-32 of IEEE 802.3 (reflected polynomial 0xEDB88320), by tables: four bytes a step on 32-bit cores, a nibble on AVR.
+ * CRC-32 of IEEE 802.3 (reflected polynomial 0xEDB88320), by tables: four bytes a step on 32-bit cores,
+ * a nibble on AVR.
  * Slicing by tables: M. Kounavis, F. Berry, "Novel table lookup-based algorithms for high-performance CRC generation".
  */
 #include "trn/frame.h"
@@ -39,10 +40,18 @@ uint32_t trn_crc32(uint32_t crc, const uint8_t *bytes, uint32_t n_bytes)
 #define LINEAR(b, e0, e1, e2, e3, e4, e5, e6, e7)                                                                      \
     (BIT(b, 0, e0) ^ BIT(b, 1, e1) ^ BIT(b, 2, e2) ^ BIT(b, 3, e3) ^ BIT(b, 4, e4) ^ BIT(b, 5, e5) ^ BIT(b, 6, e6) ^   \
      BIT(b, 7, e7))
-#define SLICE_0(b) LINEAR(b, 0x77073096u, 0xee0e612cu, 0x076dc419u, 0x0edb8832u, 0x1db71064u, 0x3b6e20c8u, 0x76dc4190u, 0xedb88320u)
-#define SLICE_1(b) LINEAR(b, 0x191b3141u, 0x32366282u, 0x646cc504u, 0xc8d98a08u, 0x4ac21251u, 0x958424a2u, 0xf0794f05u, 0x3b83984bu)
-#define SLICE_2(b) LINEAR(b, 0x01c26a37u, 0x0384d46eu, 0x0709a8dcu, 0x0e1351b8u, 0x1c26a370u, 0x384d46e0u, 0x709a8dc0u, 0xe1351b80u)
-#define SLICE_3(b) LINEAR(b, 0xb8bc6765u, 0xaa09c88bu, 0x8f629757u, 0xc5b428efu, 0x5019579fu, 0xa032af3eu, 0x9b14583du, 0xed59b63bu)
+#define SLICE_0(b) \
+    LINEAR(b, 0x77073096u, 0xee0e612cu, 0x076dc419u, 0x0edb8832u, \
+           0x1db71064u, 0x3b6e20c8u, 0x76dc4190u, 0xedb88320u)
+#define SLICE_1(b) \
+    LINEAR(b, 0x191b3141u, 0x32366282u, 0x646cc504u, 0xc8d98a08u, \
+           0x4ac21251u, 0x958424a2u, 0xf0794f05u, 0x3b83984bu)
+#define SLICE_2(b) \
+    LINEAR(b, 0x01c26a37u, 0x0384d46eu, 0x0709a8dcu, 0x0e1351b8u, \
+           0x1c26a370u, 0x384d46e0u, 0x709a8dc0u, 0xe1351b80u)
+#define SLICE_3(b) \
+    LINEAR(b, 0xb8bc6765u, 0xaa09c88bu, 0x8f629757u, 0xc5b428efu, \
+           0x5019579fu, 0xa032af3eu, 0x9b14583du, 0xed59b63bu)
 #define ROW_4(slice, b) slice(b), slice((b) + 1u), slice((b) + 2u), slice((b) + 3u)
 #define ROW_16(slice, b) ROW_4(slice, b), ROW_4(slice, (b) + 4u), ROW_4(slice, (b) + 8u), ROW_4(slice, (b) + 12u)
 #define ROW_64(slice, b) ROW_16(slice, b), ROW_16(slice, (b) + 16u), ROW_16(slice, (b) + 32u), ROW_16(slice, (b) + 48u)
@@ -72,7 +81,8 @@ uint32_t trn_crc32(uint32_t crc, const uint8_t *bytes, uint32_t n_bytes)
         /* told to be aligned, or a core without unaligned loads would assemble the word from bytes */
         memcpy(&word, __builtin_assume_aligned(bytes, 4), sizeof word);
         crc ^= word;
-        crc = table[3][crc & 0xffu] ^ table[2][(crc >> 8) & 0xffu] ^ table[1][(crc >> 16) & 0xffu] ^ table[0][crc >> 24];
+        crc = table[3][crc & 0xffu] ^ table[2][(crc >> 8) & 0xffu] ^ table[1][(crc >> 16) & 0xffu] ^
+              table[0][crc >> 24];
     }
     while (n_bytes > 0u) {
         crc = step_byte(crc, *bytes++);

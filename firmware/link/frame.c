@@ -6,8 +6,8 @@
 #include "trn_messages.h"
 
 /*
- * Removes COBS in place; frame[n_encoded] is the delimiter. Returns the decoded size, or -1 when a code points beyond the
- * end. A core spends most of a streamed epoch's link time here and in the CRC: runs of zeros (images) and long blocks
+ * Removes COBS in place; frame[n_encoded] is the delimiter. Returns the decoded size, or -1 when a code points
+ * beyond the end. A core spends most of a streamed epoch's link time here and in the CRC: runs of zeros (images) and long blocks
  * (floats) have loops of their own.
  */
 static int32_t cobs_decode(uint8_t *frame, uint32_t n_encoded)
@@ -69,7 +69,7 @@ int32_t trn_frame_decode(uint8_t *frame, uint32_t n_raw)
     return (int32_t)(n_body - TRN_FRAME_HEADER_BYTES);
 }
 
-/* Applies COBS to n bytes at buffer[offset]; the result starts at buffer[0] and never overtakes what is still to be read. */
+/* Applies COBS to n bytes at buffer[offset]; the result starts at buffer[0] and never overtakes what is to be read. */
 static uint32_t cobs_encode(uint8_t *buffer, uint32_t offset, uint32_t n)
 {
     const uint8_t *in = buffer + offset;

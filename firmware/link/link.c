@@ -18,7 +18,7 @@ static struct {
     uint16_t last_seq;      /* of the last request that was executed */
     uint32_t n_answer;      /* raw bytes of its answer, kept in trn_link_tx */
     trn_link_counters_t counters;
-} state;
+} link_state;
 
 static void arm(void)
 {
@@ -39,13 +39,13 @@ static void send_aside(uint8_t type, const void *payload, uint32_t n_bytes)
 
 static void send_nak(uint16_t reason)
 {
-    const trn_nak_t nak = {.reason = reason, .last_seq = state.last_seq, .grant = TRN_RX_BYTES};
+    const trn_nak_t nak = {.reason = reason, .last_seq = link_state.last_seq, .grant = TRN_RX_BYTES};
     send_aside(TRN_MSG_NAK, &nak, sizeof nak);
 }
 
 void trn_link_open(void)
 {
-    memset(&state, 0, sizeof state);
+    memset(&link_state, 0, sizeof link_state);
     const trn_ready_t ready = {.protocol = TRN_PROTOCOL_VERSION, .grant = TRN_RX_BYTES};
     send_aside(TRN_MSG_READY, &ready, sizeof ready);
 }
@@ -59,24 +59,24 @@ static uint16_t check_header(trn_frame_header_t header)
     if (header.type == TRN_MSG_HELLO) {
         return 0;
     }
-    if (!state.session) {
+    if (!link_state.session) {
         return TRN_NAK_NO_SESSION;
     }
-    const uint16_t next = (uint16_t)(state.last_seq + 1u);
-    return header.seq == next || header.seq == state.last_seq ? 0 : TRN_NAK_SEQUENCE;
+    const uint16_t next = (uint16_t)(link_state.last_seq + 1u);
+    return header.seq == next || header.seq == link_state.last_seq ? 0 : TRN_NAK_SEQUENCE;
 }
 
 bool trn_link_accept(uint32_t n_raw, trn_request_t *request)
 {
     uint8_t *const frame = trn_link_rx.bytes;
     if (n_raw == 0u) {
-        state.counters.n_overflows++;
+        link_state.counters.n_overflows++;
         send_nak(TRN_NAK_OVERFLOW);
         return false;
     }
     const int32_t n_payload = trn_frame_decode(frame, n_raw);
     if (n_payload < 0) {
-        state.counters.n_damaged += n_payload == -TRN_NAK_EMPTY ? 0u : 1u;
+        link_state.counters.n_damaged += n_payload == -TRN_NAK_EMPTY ? 0u : 1u;
         send_nak((uint16_t)-n_payload);
         return false;
     }
@@ -87,15 +87,15 @@ bool trn_link_accept(uint32_t n_raw, trn_request_t *request)
         send_nak(refusal);
         return false;
     }
-    state.counters.n_frames++;
-    if (state.session && header.seq == state.last_seq && header.type != TRN_MSG_HELLO) {
-        state.counters.n_repeats++;
+    link_state.counters.n_frames++;
+    if (link_state.session && header.seq == link_state.last_seq && header.type != TRN_MSG_HELLO) {
+        link_state.counters.n_repeats++;
         arm();
-        trn_port_send(trn_link_tx.bytes, state.n_answer);
+        trn_port_send(trn_link_tx.bytes, link_state.n_answer);
         return false;
     }
-    state.session = true;
-    state.last_seq = header.seq;
+    link_state.session = true;
+    link_state.last_seq = header.seq;
     request->type = header.type;
     request->n_bytes = (uint32_t)n_payload;
     request->payload = frame + TRN_FRAME_HEADER_BYTES;
@@ -109,13 +109,13 @@ uint8_t *trn_link_answer_payload(void)
 
 void trn_link_answer(uint8_t type, uint32_t n_bytes)
 {
-    const trn_frame_header_t header = {.type = type, .version = TRN_PROTOCOL_VERSION, .seq = state.last_seq};
-    state.n_answer = trn_frame_encode(trn_link_tx.bytes, TRN_FRAME_OFFSET(TRN_TX_BYTES), header, n_bytes);
+    const trn_frame_header_t header = {.type = type, .version = TRN_PROTOCOL_VERSION, .seq = link_state.last_seq};
+    link_state.n_answer = trn_frame_encode(trn_link_tx.bytes, TRN_FRAME_OFFSET(TRN_TX_BYTES), header, n_bytes);
     arm();
-    trn_port_send(trn_link_tx.bytes, state.n_answer);
+    trn_port_send(trn_link_tx.bytes, link_state.n_answer);
 }
 
 trn_link_counters_t trn_link_counters(void)
 {
-    return state.counters;
+    return link_state.counters;
 }

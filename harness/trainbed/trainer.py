@@ -179,9 +179,7 @@ class Trainer:
                 state = self.client.evaluate_samples(start, self.test.encode(chosen))
         if state.n_samples != n:
             raise ProtocolError(f"{n} samples were sent for evaluation, the guest counted {state.n_samples}")
-        return Evaluated(
-            epoch=epoch, loss=state.loss_sum / n, accuracy=self._accuracy(state.n_correct, n), n_samples=n
-        )
+        return Evaluated(epoch=epoch, loss=state.loss_sum / n, accuracy=self._accuracy(state.n_correct, n), n_samples=n)
 
     # --- steps of run() ----------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ N_SEEDS = 100
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("loopback")
+    return tmp_path_factory.getbasetemp() / "loopback"
 
 
 @pytest.fixture(params=["lossy", "keeping"])
@@ -45,9 +45,7 @@ def test_streamed_and_resident_training_are_the_same(guest: Loopback, clean: Out
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])
-def test_every_kind_of_fault_leaves_the_outcome_alone(
-    guest: Loopback, clean: Outcome, kind: str, rate: float
-) -> None:
+def test_every_kind_of_fault_leaves_the_outcome_alone(guest: Loopback, clean: Outcome, kind: str, rate: float) -> None:
     struck = repeated = 0
     for seed in range(N_SEEDS):
         line = Faults(guest, seed=seed, rates=FaultRates.only(kind, rate))
@@ -103,9 +101,13 @@ def test_a_burst_of_64_kib_is_refused_and_forgotten(guest: Loopback, clean: Outc
 
 
 MUTANTS = {
-    "executes a repeated request again": ("link/link.c", "state.session && header.seq == state.last_seq", "false"),
+    "executes a repeated request again": ("link/link.c", "link_state.session && header.seq == link_state.last_seq", "false"),
     "does not check the CRC": ("link/frame.c", "trn_crc32(0, frame, n_body) != crc", "n_body == crc"),
-    "forgets the answer it sent": ("link/link.c", "state.n_answer);\n        return false", "0);\n        return false"),
+    "forgets the answer it sent": (
+        "link/link.c",
+        "link_state.n_answer);\n        return false",
+        "0);\n        return false",
+    ),
 }
 
 

@@ -20,9 +20,17 @@ from trainbed.link.samples import SampleSet
 ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware"
 LOOPBACK = Path(__file__).resolve().parent / "loopback"
-WARNINGS = (
-    "-Wall -Wextra -Wconversion -Wdouble-promotion -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Werror"
-).split()
+WARNINGS = [
+    "-Wall",
+    "-Wextra",
+    "-Wconversion",
+    "-Wdouble-promotion",
+    "-Wshadow",
+    "-Wvla",
+    "-Wstrict-prototypes",
+    "-Wmissing-prototypes",
+    "-Werror",
+]
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 RECORD_KINDS = ("begin", "train", "end", "discard")
 

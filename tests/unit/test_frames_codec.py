@@ -6,7 +6,6 @@ from __future__ import annotations
 import ctypes
 import random
 import zlib
-from pathlib import Path
 
 import pytest
 from frame_codec import Header, build_codec, payload

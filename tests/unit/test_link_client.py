@@ -22,7 +22,7 @@ CONFIG = Config(resident_samples=10)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("loopback")
+    return tmp_path_factory.getbasetemp() / "loopback"
 
 
 @pytest.fixture

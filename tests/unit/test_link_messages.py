@@ -23,7 +23,16 @@ COMPILERS = {
     "arm-none-eabi-gcc": ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb"],
     "avr-gcc": ["avr-gcc", "-mmcu=atmega2560"],
 }
-WARNINGS = "-std=c11 -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Werror -fsyntax-only".split()
+WARNINGS = [
+    "-std=c11",
+    "-Wall",
+    "-Wextra",
+    "-Wconversion",
+    "-Wshadow",
+    "-Wstrict-prototypes",
+    "-Werror",
+    "-fsyntax-only",
+]
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)

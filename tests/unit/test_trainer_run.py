@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,15 +19,16 @@ from trainbed.link.samples import SampleSet
 from trainbed.trainer import Course, Diverged, EpochDone, Evaluated, Event, Started, Trainer, seeded_order
 
 F32 = np.float32
+Power = Callable[[Config], Loopback]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("loopback")
+    return tmp_path_factory.getbasetemp() / "loopback"
 
 
 @pytest.fixture
-def power(folder: Path) -> Iterator[object]:
+def power(folder: Path) -> Iterator[Power]:
     """power(config) -> a started guest built for it."""
     guests: list[Loopback] = []
 
@@ -41,7 +42,9 @@ def power(folder: Path) -> Iterator[object]:
         guest.close()
 
 
-def run(guest: Loopback, train: SampleSet, test: SampleSet | None = None, **course: object) -> tuple[list[Event], Trainer]:
+def run(
+    guest: Loopback, train: SampleSet, test: SampleSet | None = None, **course: object
+) -> tuple[list[Event], Trainer]:
     settings: dict[str, object] = {"epochs": 1, "batch_size": 4} | course
     trainer = Trainer(Client(guest), train, test, Course(**settings))  # type: ignore[arg-type]
     return list(trainer.run()), trainer
@@ -72,7 +75,7 @@ FORMATS = [
 
 
 @pytest.mark.parametrize("config", FORMATS, ids=lambda c: f"{c.x_format.name}-{c.t_format.name}")
-def test_samples_arrive_as_the_host_converts_them_resident_or_streamed(power, config: Config) -> None:  # type: ignore[no-untyped-def]
+def test_samples_arrive_as_the_host_converts_them_resident_or_streamed(power: Power, config: Config) -> None:
     train = samples(config, 13)
     order = seeded_order(1, 0, 13)
     expected = [("train", float(x)) for x in inputs(config, train)[order, 0]]
@@ -87,7 +90,7 @@ def test_samples_arrive_as_the_host_converts_them_resident_or_streamed(power, co
     assert weights[0] == weights[1]
 
 
-def test_targets_of_values_and_of_labels_reach_the_model(power) -> None:  # type: ignore[no-untyped-def]
+def test_targets_of_values_and_of_labels_reach_the_model(power: Power) -> None:
     """The stub's evaluation loss is x[0] + t[0]."""
     for t_format in TFormat:
         config = Config(t_format=t_format)
@@ -98,7 +101,7 @@ def test_targets_of_values_and_of_labels_reach_the_model(power) -> None:  # type
         assert last.loss == kahan(list(train.x[:, 0] + target)) / 6
 
 
-def test_one_output_takes_its_target_from_the_table(power) -> None:  # type: ignore[no-untyped-def]
+def test_one_output_takes_its_target_from_the_table(power: Power) -> None:
     config = Config(n_outputs=1)
     train = samples(config, 8)
     train.x[:, 0] = [0.0, 0.2, 0.25, 0.3, 0.74, 0.76, 1.0, 9.0]  # the stub's output in training is x[0]
@@ -110,7 +113,7 @@ def test_one_output_takes_its_target_from_the_table(power) -> None:  # type: ign
     assert last.loss == kahan(list(train.x[:, 0] + table[train.labels])) / 8
 
 
-def test_a_label_without_an_entry_in_the_table_is_refused(power) -> None:  # type: ignore[no-untyped-def]
+def test_a_label_without_an_entry_in_the_table_is_refused(power: Power) -> None:
     config = Config(n_outputs=1)
     with pytest.raises(RequestRefused) as caught:
         run(power(config), samples(config, 8), targets=(0.0, 0.5))
@@ -119,7 +122,9 @@ def test_a_label_without_an_entry_in_the_table_is_refused(power) -> None:  # typ
 
 @pytest.mark.parametrize("resident", [False, True])
 @pytest.mark.parametrize("batch", [1, 3, 4, 7, 16, 100, 200])
-def test_a_batch_goes_on_over_messages_and_the_last_is_divided_by_its_own_size(power, batch: int, resident: bool) -> None:  # type: ignore[no-untyped-def]
+def test_a_batch_goes_on_over_messages_and_the_last_is_divided_by_its_own_size(
+    power: Power, batch: int, resident: bool
+) -> None:
     """90 samples; a message takes 4 samples or 55 indices."""
     config = Config(resident_samples=90)
     guest = power(config)
@@ -135,7 +140,7 @@ def test_a_batch_goes_on_over_messages_and_the_last_is_divided_by_its_own_size(p
     assert sizes == begins
 
 
-def test_the_loss_of_an_epoch_is_the_compensated_sum_over_messages(power) -> None:  # type: ignore[no-untyped-def]
+def test_the_loss_of_an_epoch_is_the_compensated_sum_over_messages(power: Power) -> None:
     config = Config()
     train = samples(config, 500)
     (_, epoch), _ = run(power(config), train, batch_size=7)
@@ -144,7 +149,7 @@ def test_the_loss_of_an_epoch_is_the_compensated_sum_over_messages(power) -> Non
     assert epoch.samples_trained == 500
 
 
-def test_accuracy_counts_the_first_largest_output(power) -> None:  # type: ignore[no-untyped-def]
+def test_accuracy_counts_the_first_largest_output(power: Power) -> None:
     config = Config()
     train = samples(config, 4)
     train.x[:, :3] = [[1, 2, 3], [3, 3, 1], [1, 5, 5], [0, 0, 0]]
@@ -153,14 +158,14 @@ def test_accuracy_counts_the_first_largest_output(power) -> None:  # type: ignor
     assert epoch.accuracy == 0.75
 
 
-def test_values_have_no_accuracy(power) -> None:  # type: ignore[no-untyped-def]
+def test_values_have_no_accuracy(power: Power) -> None:
     config = Config(t_format=TFormat.VALUES)
     (_, epoch, last), _ = run(power(config), samples(config, 4), samples(config, 2))
     assert epoch.accuracy is None
     assert last.accuracy is None
 
 
-def test_every_epoch_has_the_order_of_the_seed(power) -> None:  # type: ignore[no-untyped-def]
+def test_every_epoch_has_the_order_of_the_seed(power: Power) -> None:
     config = Config()
     guest = power(config)
     train = samples(config, 9)
@@ -169,7 +174,7 @@ def test_every_epoch_has_the_order_of_the_seed(power) -> None:  # type: ignore[n
     assert trained == [float(train.x[i, 0]) for epoch in range(3) for i in seeded_order(5, epoch, 9)]
 
 
-def test_the_test_set_is_evaluated_when_the_course_says(power) -> None:  # type: ignore[no-untyped-def]
+def test_the_test_set_is_evaluated_when_the_course_says(power: Power) -> None:
     config = Config()
     guest = power(config)
     for every, expected in ((0, [4]), (1, [0, 1, 2, 3, 4]), (2, [1, 3, 4])):
@@ -178,7 +183,7 @@ def test_the_test_set_is_evaluated_when_the_course_says(power) -> None:  # type:
         guest.start()
 
 
-def test_given_weights_are_where_training_starts(power) -> None:  # type: ignore[no-untyped-def]
+def test_given_weights_are_where_training_starts(power: Power) -> None:
     config = Config()
     given = np.arange(40, dtype=F32) / 3
     trainer = Trainer(Client(power(config)), samples(config, 5), None, Course(epochs=0, batch_size=4), weights=given)
@@ -187,7 +192,9 @@ def test_given_weights_are_where_training_starts(power) -> None:  # type: ignore
 
 
 @pytest.mark.parametrize("resident", [False, True])
-def test_a_loss_that_is_not_finite_stops_at_its_sample_and_keeps_the_last_good_weights(power, resident: bool) -> None:  # type: ignore[no-untyped-def]
+def test_a_loss_that_is_not_finite_stops_at_its_sample_and_keeps_the_last_good_weights(
+    power: Power, resident: bool
+) -> None:
     config = Config(resident_samples=30)
     train = samples(config, 30)
     train.x[11, 1] = 77.0  # the stub's loss overflows
@@ -208,7 +215,7 @@ def test_a_loss_that_is_not_finite_stops_at_its_sample_and_keeps_the_last_good_w
     assert trainer.client.train_samples(0, train.encode(np.arange(1)), batch_samples=1).n_samples == 1
 
 
-def test_divergence_in_a_later_epoch_counts_its_steps(power) -> None:  # type: ignore[no-untyped-def]
+def test_divergence_in_a_later_epoch_counts_its_steps(power: Power) -> None:
     config = Config()
     guest = power(config)
     train = samples(config, 10)
@@ -223,7 +230,7 @@ def test_divergence_in_a_later_epoch_counts_its_steps(power) -> None:  # type: i
     assert events[-1] == Diverged(epoch=1, position=position, sample=7, step=3 + position // 4)
 
 
-def test_an_unfinished_batch_is_dropped_by_the_next_epoch_and_by_a_new_session(power) -> None:  # type: ignore[no-untyped-def]
+def test_an_unfinished_batch_is_dropped_by_the_next_epoch_and_by_a_new_session(power: Power) -> None:
     config = Config()
     guest = power(config)
     client = Client(guest)
@@ -240,7 +247,7 @@ def test_an_unfinished_batch_is_dropped_by_the_next_epoch_and_by_a_new_session(p
     assert [kind for kind, _ in guest.records() if kind != "train"] == ["begin", "discard"] * 2
 
 
-def test_samples_the_firmware_was_not_built_for_are_refused_before_anything_is_sent(power) -> None:  # type: ignore[no-untyped-def]
+def test_samples_the_firmware_was_not_built_for_are_refused_before_anything_is_sent(power: Power) -> None:
     config = Config()
     guest = power(config)
     for other in (Config(x_format=XFormat.U8), Config(t_format=TFormat.VALUES), Config(n_inputs=6)):
@@ -255,7 +262,7 @@ def test_samples_the_firmware_was_not_built_for_are_refused_before_anything_is_s
     assert guest.records() == []
 
 
-def test_outputs_of_one_sample_are_the_models(power) -> None:  # type: ignore[no-untyped-def]
+def test_outputs_of_one_sample_are_the_models(power: Power) -> None:
     config = Config(x_format=XFormat.I16, scale=0.5, offset=1.0)
     client = Client(power(config))
     client.connect()

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The device's end of the link: one request at a time, answered under its sequence number. The answer stays in the
- * transmit buffer; a request that comes again is answered from there and not executed. The receiver is armed before anything
- * is sent, so the host may send as soon as it hears.
+ * transmit buffer; a request that comes again is answered from there and not executed. The receiver is armed before
+ * anything is sent, so the host may send as soon as it hears.
  */
 #ifndef TRN_LINK_H
 #define TRN_LINK_H

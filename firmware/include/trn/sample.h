@@ -28,7 +28,9 @@ typedef union {
 extern trn_resident_t trn_resident;
 #endif
 
-/* Sets the target of labels 0 .. n-1 for a network with one output. values: n floats as they travel. n <= TRN_MAX_TARGETS. */
+/*
+ * Sets the target of labels 0 .. n-1 for a network with one output; n <= TRN_MAX_TARGETS. values: n floats as they travel.
+ */
 void trn_sample_set_targets(const uint8_t *values, uint16_t n);
 
 /* Whether the sample's label has a target; always true for values. sample: TRN_SAMPLE_BYTES. */

@@ -71,6 +71,44 @@ def write_messages_header(folder: Path) -> Path:
     return path
 
 
+def messages_markdown() -> str:
+    """The tables of docs/protocol.md between its two marks; a test keeps the document equal to this."""
+    lines: list[str] = []
+    for title, group in (("Requests", REQUESTS), ("Answers", ANSWERS)):
+        lines += [f"### {title}", ""]
+        for message in group:
+            lines += _markdown(message)
+    lines += ["### Codes", ""]
+    lines += _codes("NakReason", codes.NakReason, codes.NAK_DOCS)
+    lines += _codes("ErrorCode", codes.ErrorCode, codes.ERROR_DOCS)
+    lines += _codes("TrainStatus", codes.TrainStatus, codes.STATUS_DOCS)
+    lines += ["XFormat: " + ", ".join(f"{m.value} {m.name}" for m in codes.XFormat) + ". "]
+    lines[-1] += "TFormat: " + ", ".join(f"{m.value} {m.name}" for m in codes.TFormat) + "."
+    return "\n".join(lines) + "\n"
+
+
+def _markdown(message: type[Message]) -> list[str]:
+    layout = layout_of(message)
+    answer = "" if message.answer is None else f" → {_snake(message.answer).upper()}"
+    doc = " ".join((message.__doc__ or "").split())
+    lines = [f"**0x{message.code:02x} {_snake(message).upper()}**{answer}: {doc}", ""]
+    rows = [(str(at), s.kind, name, s.unit, s.doc) for name, at, s in layout.scalars]
+    if layout.rest is not None:
+        name, rest = layout.rest
+        rows.append(
+            (str(layout.n_bytes), f"{rest.kind}[]" if rest.kind != "bytes" else "u8[]", name, rest.unit, rest.doc)
+        )
+    if rows:
+        lines += ["| byte | type | field | unit | meaning |", "|---|---|---|---|---|"]
+        lines += ["| " + " | ".join(row) + " |" for row in rows] + [""]
+    return lines
+
+
+def _codes(title: str, members: Iterable[E], docs: Mapping[E, str]) -> list[str]:
+    head = [f"| {title} | | meaning |", "|---|---|---|"]
+    return [*head, *(f"| {member.value} | {member.name} | {docs[member]} |" for member in members), ""]
+
+
 def constant(message: type[Message]) -> str:
     """C name of a message's code: TrainIndexed -> TRN_MSG_TRAIN_INDEXED."""
     return "TRN_MSG_" + _snake(message).upper()

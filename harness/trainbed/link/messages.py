@@ -231,7 +231,7 @@ class StatusReport(Message, code=0x89):
     """What the device's end of the link has seen since it started."""
 
     n_frames: Annotated[int, Scalar("u32", "frames", "accepted, repeats included")]
-    n_repeats: Annotated[int, Scalar("u32", "frames", "accepted again: answered from the transmit buffer, not executed")]
+    n_repeats: Annotated[int, Scalar("u32", "frames", "of them accepted again: answered, not executed")]
     n_damaged: Annotated[int, Scalar("u32", "frames", "not accepted: COBS, length or CRC")]
     n_overflows: Annotated[int, Scalar("u32", "frames", "receive buffer full without a delimiter")]
     epoch_samples: Annotated[int, Scalar("u32", "samples", "trained so far in this epoch")]
