@@ -149,6 +149,26 @@ def test_a_damaged_cache_entry_is_built_again(board: Board, root: Path, file: st
     assert len(_entries(tmp_path)) == 1
 
 
+def test_a_source_that_changes_during_the_build_is_built_again(
+    board: Board, root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    real, source = subprocess.run, root / "app" / "main.c"
+    changed = ECHO.replace("static uint8_t tx[TRN_RX_BYTES];", "static uint8_t tx[2 * TRN_RX_BYTES];")
+
+    def run_and_edit(command: list[str], **options: Any) -> Any:
+        done = real(command, **options)
+        source.write_text(changed)
+        return done
+
+    monkeypatch.setattr(subprocess, "run", run_and_edit)
+    assert build(board, generated=GENERATED, firmware=root).symbols["tx"] == 128
+    assert len(_entries(tmp_path)) == 1
+    monkeypatch.undo()
+    monkeypatch.setenv("TRAINBED_CACHE", str(tmp_path / "cache"))
+    source.write_text(ECHO)
+    assert build(board, generated=GENERATED, firmware=root).symbols["tx"] == 64
+
+
 def _build_in_process(root: Path, gate: Any, results: Any) -> None:
     gate.wait()
     firmware = build(load_board("arduino_nano_33_ble"), generated=GENERATED, firmware=root)

@@ -29,6 +29,7 @@ _KIND = "firmware"
 _FORMAT = 2
 """Goes into every key: raise it when the meaning of a cached entry changes."""
 
+_ATTEMPTS = 6
 _FOLDER_VARIABLES = ("CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX")
 _LABELS = {"flash": "flash", "ram": "RAM"}
 _OPTIMIZE = ("O0", "O1", "O2", "O3", "Os", "Og")
@@ -143,21 +144,21 @@ def build(
     Raises MissingTool without a compiler, BuildError when it refuses the sources, DoesNotFit when flash, RAM or the
     stack overflow, InputError for options that cannot be.
     """
-    job = _job(board, generated, options or BuildOptions(), firmware)
-    key = job.key()
-    entry = cache.entry_path(_KIND, key)
-    found = _load(entry)
-    if found is not None:
-        return found
-    if entry.exists():
-        cache.discard(entry)
-    with cache.new_entry(_KIND) as folder:
-        _build_in(folder, job)
-        entry = cache.publish(folder, _KIND, key)
-    found = _load(entry)
-    if found is None:
-        raise BuildError(f"the build cache at {entry} is damaged; remove that folder")
-    return found
+    for _ in range(_ATTEMPTS):
+        job = _job(board, generated, options or BuildOptions(), firmware)
+        key = job.key()
+        entry = cache.entry_path(_KIND, key)
+        found = _load(entry)
+        if found is not None:
+            return found
+        if entry.exists():
+            cache.discard(entry)
+        with cache.new_entry(_KIND) as folder:
+            _build_in(folder, job)
+            # A source saved while the compiler ran would be kept for ever under the key of what it was: build again.
+            if _job(board, generated, options or BuildOptions(), firmware).key() == key:
+                cache.publish(folder, _KIND, key)
+    raise BuildError(f"the sources in {job.root} kept changing, or the cache {entry} cannot be read back")
 
 
 def write_compile_commands(
