@@ -42,7 +42,9 @@ def image_of(elf: Path) -> GuestImage:
     with elf.open("rb") as stream:
         symbols = list(ELFFile(stream).get_section_by_name(".symtab").iter_symbols())
     functions = tuple(
-        (symbol["st_value"], symbol["st_size"], symbol.name) for symbol in symbols if symbol["st_info"]["type"] == "STT_FUNC"
+        (symbol["st_value"], symbol["st_size"], symbol.name)
+        for symbol in symbols
+        if symbol["st_info"]["type"] == "STT_FUNC"
     )
     address = {symbol.name: symbol["st_value"] for symbol in symbols}
     return GuestImage(

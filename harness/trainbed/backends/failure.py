@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a run broke, as a plain value that crosses the worker's pipe; the parent turns it into a typed error.
 
-The worker knows only addresses. Names and lines come from the ELF's debug data, which the parent reads: a worker that loaded it
-would start slower for the sake of the runs that fail.
+The worker knows addresses and function names. Lines come from the ELF's debug data, which the parent reads: a worker
+that loaded it would start slower for the sake of the runs that fail.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ class Failure:
     kind: str = ""
     function: str = ""
     """Name of the function ``pc`` lies in, as far as the worker knows."""
+    caller: int | None = None
+    """Where the guest came from when ``pc`` is a place no code belongs to; named instead of ``pc``."""
 
 
 class GuestStopped(Exception):
@@ -52,6 +54,10 @@ def locate(elf: Path | None, failure: Failure) -> str:
     if elf is None:
         return fallback
     try:
-        return str(importlib.import_module("trainbed.toolchain.elf").locate(elf, failure.pc))
+        return str(
+            importlib.import_module("trainbed.toolchain.elf").locate(
+                elf, failure.pc if failure.caller is None else failure.caller
+            )
+        )
     except Exception:  # a broken or stripped ELF must not hide the failure itself
         return fallback

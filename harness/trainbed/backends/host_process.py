@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Native backend: the firmware as a host process that speaks its UART over stdin and stdout.
 
-The process writes one 'W' on a pipe of its own (TRN_WAIT_FD) each time it is about to sleep with nothing to read. Data is sent in
-pieces the pipe takes at once, and only to a process that sleeps: it has then read everything before its next 'W', which
-therefore means what it says.
+The process writes one 'W' on a pipe of its own (TRN_WAIT_FD) each time it is about to sleep with nothing to read. Data
+is sent in pieces the pipe takes at once, and only to a process that sleeps: it has then read everything before its next
+'W', which therefore means what it says.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class HostProcessGuest:
         self._output.clear()
         self._busy_s = 0.0
         wait_read, wait_write = os.pipe()
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         try:
             self._process = subprocess.Popen(
                 [str(self._image.elf)],
@@ -211,7 +211,7 @@ class HostProcessGuest:
 
 
 def _end_with_us(pid: int) -> subprocess.Popen[bytes]:
-    """A shell that kills ``pid`` when this process is gone, however it went: a guest that computes for ever reads no end of file."""
+    """A shell that kills ``pid`` once this process is gone: a guest that computes for ever sees no end of its input."""
     return subprocess.Popen(
         ["/bin/sh", "-c", f"read _; kill -9 {pid}"],
         stdin=subprocess.PIPE,

@@ -28,7 +28,7 @@ class Worker:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         try:
             package_root = str(Path(__file__).resolve().parents[2])
             path = os.environ.get("PYTHONPATH")
@@ -63,8 +63,8 @@ class Worker:
     def request(self, *message: Any, wall_s: float, elf: Path | None = None) -> Any:
         """Sends one request and returns its answer.
 
-        Raises GuestFault, GuestHang, GuestReset with names from ``elf``, InputError, MissingTool, BuildError, and EmulatorCrash when
-        the worker dies or gives no answer within ``wall_s`` seconds (it is killed then).
+        Raises GuestFault, GuestHang, GuestReset with names from ``elf``, InputError, MissingTool, BuildError, and
+        EmulatorCrash when the worker dies or gives no answer within ``wall_s`` seconds (it is killed then).
         """
         self._busy = True
         try:
@@ -119,7 +119,7 @@ class Pool:
         self._lock = threading.Lock()
         self._owner = os.getpid()
 
-    def lease(self, *, key: str = "") -> Worker:
+    def lease(self) -> Worker:
         """A worker nobody else uses; an idle one if there is one."""
         with self._lock:
             self._forget_after_fork()

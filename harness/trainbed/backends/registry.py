@@ -110,7 +110,7 @@ def _unicorn() -> Availability:
     if importlib.util.find_spec("unicorn") is None:
         return Availability(False, "", install, "the Python package unicorn is not installed")
     if importlib.util.find_spec("capstone") is None:
-        return Availability(False, "", install, "the Python package capstone, which the cycle model reads code with, is not installed")
+        return Availability(False, "", install, "the Python package capstone is not installed")
     try:
         return Availability(True, package_version("unicorn"), install)
     except PackageNotFoundError:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process an emulator lives in: ``python -m trainbed.backends.worker DESCRIPTOR``.
 
-It answers one request at a time and never outlives its parent: a thread watches the connection and ends the process as soon as
-the other end is gone, even while a guest runs. Ctrl-C is the parent's business.
+It answers one request at a time and never outlives its parent: a thread watches the connection and ends the process as
+soon as the other end is gone, even while a guest runs. Ctrl-C is the parent's business.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Service:
         """One of the guest's methods. A guest that failed is not used again: its engine may be in any state."""
         try:
             return getattr(self._guest, name)(*arguments)
-        except ValueError:
+        except InputError:
             raise
         except BaseException:
             self._healthy = False
@@ -58,15 +58,16 @@ def serve(channel: Channel) -> None:
         except EOFError:
             return
         try:
-            reply: tuple[Any, ...] = (
-                "ok", service.open(*arguments) if name == "open" else service.call(name, *arguments)
-            )  # fmt: skip
+            value = service.open(*arguments) if name == "open" else service.call(name, *arguments)
+            reply: tuple[Any, ...] = ("ok", value)
         except GuestStopped as stop:
             reply = ("failure", stop.failure)
         except MissingTool as missing:
             reply = ("missing", missing.tool, missing.install, str(missing))
-        except (InputError, BuildError, ValueError) as error:
-            reply = ("input" if not isinstance(error, BuildError) else "build", str(error))
+        except InputError as error:
+            reply = ("input", str(error))
+        except BuildError as error:
+            reply = ("build", str(error))
         except Exception:
             reply = ("bug", traceback.format_exc())
         try:

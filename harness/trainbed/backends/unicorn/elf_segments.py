@@ -7,22 +7,24 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainbed.errors import InputError
+
 _PT_LOAD = 1
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Bytes at their load address: initial values of RAM variables lie in flash, where start-up code takes them from."""
+    """Bytes at their load address: initial values of RAM variables lie in flash, where start-up code finds them."""
 
     address: int
     content: bytes
 
 
 def read_segments(path: Path) -> tuple[Segment, ...]:
-    """Segments with content, in file order. Raises ValueError when the file is not a 32-bit little-endian ELF."""
+    """Segments with content, in file order. Raises InputError when the file is not a 32-bit little-endian ELF."""
     data = path.read_bytes()
     if data[:6] != b"\x7fELF\x01\x01":
-        raise ValueError(f"{path} is not a 32-bit little-endian ELF file")
+        raise InputError(f"{path} is not a 32-bit little-endian ELF file")
     (table,) = struct.unpack_from("<I", data, 28)
     entry_size, count = struct.unpack_from("<HH", data, 42)
     segments = []

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exception entry and return of an Armv7-M core with FPU. Source: Armv7-M manual B1.5.6 to B1.5.8.
 
-Two simplifications: the floating-point registers are stacked at once (the part reserves their place and stacks them lazily),
-and entry and return cost a fixed 12 and 10 cycles, charged as sleep so that no phase of the training pays.
+Two simplifications: the floating-point registers are stacked at once (the part reserves their place and stacks them
+lazily), and entry and return cost a fixed 12 and 10 cycles, charged as sleep so that no phase of the training pays.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def current_exception(uc: Any) -> int:
 
 
 def enter(uc: Any, number: int, *, return_to: int, handler: int) -> int:
-    """Stacks the context and puts the core in handler mode; the next instruction is the handler's, whose address is returned.
+    """Stacks the context and puts the core in handler mode; returns where to go on: the handler.
 
     Raises UcError when the frame does not fit in mapped memory.
     """
@@ -79,9 +79,7 @@ def leave(uc: Any, exc_return: int) -> int:
     uc.reg_write(stack_register, frame + n_bytes + (4 if xpsr & _ALIGNED else 0))
     uc.reg_write(arm.UC_ARM_REG_XPSR, xpsr & ~_ALIGNED)
     control = uc.reg_read(arm.UC_ARM_REG_CONTROL) & ~(_FPCA | _SPSEL)
-    uc.reg_write(
-        arm.UC_ARM_REG_CONTROL, control | (_FPCA if has_floats else 0) | (_SPSEL if to_process_stack else 0)
-    )
+    uc.reg_write(arm.UC_ARM_REG_CONTROL, control | (_FPCA if has_floats else 0) | (_SPSEL if to_process_stack else 0))
     uc.reg_write(arm.UC_ARM_REG_FAULTMASK, 0)
     return int(words[6])
 

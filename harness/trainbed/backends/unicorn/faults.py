@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns what went wrong inside the engine into a fault with a kind, an exact address and a reason.
 
-A callback of the engine only notes the fault and stops the guest: the program counter is exact once the engine has come back.
+A callback of the engine only notes the fault and stops the guest: the program counter is exact once the engine is back.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _PARKS = "trn_fault_"
 """Functions the firmware parks in when it can go no further."""
 _STACK_REACH = 0x1_0000
 """An access this close below the stack, by whatever instruction, is the stack's."""
+_THUMB = 1 << 24
 _KINDS = {
     unicorn.UC_ERR_READ_UNMAPPED: "read_unmapped", unicorn.UC_ERR_READ_PROT: "read_unmapped",
     unicorn.UC_ERR_WRITE_UNMAPPED: "write_unmapped", unicorn.UC_ERR_WRITE_PROT: "write_protected",
@@ -107,8 +108,12 @@ class FaultReporter:
             sp = self._uc.reg_read(arm.UC_ARM_REG_SP)
             size = self._config.stack_top - self._config.stack_low
             return self.stopped("stack_overflow", pc, f"the stack of {size} bytes is full (sp 0x{sp:08x})")
+        if kind == "undefined_instruction" and not self._uc.reg_read(arm.UC_ARM_REG_XPSR) & _THUMB:
+            return self._wild_branch(kind, pc, f"branch to the even address 0x{pc:08x}: this core runs Thumb code only")
         if kind == "undefined_instruction":
             return self.stopped(kind, pc, self._instruction(pc))
+        if kind == "fetch_unmapped":
+            return self._wild_branch(kind, pc, self._describe(kind, address))
         return self.stopped(kind, pc, self._describe(kind, address))
 
     def check_park(self, pc: int) -> None:
@@ -120,6 +125,14 @@ class FaultReporter:
     def stopped(self, kind: str, pc: int, detail: str) -> GuestStopped:
         """A fault as the exception the loop raises."""
         return GuestStopped(Failure("fault", pc, detail, kind=kind, function=self._config.function_at(pc)))
+
+    def _wild_branch(self, kind: str, pc: int, detail: str) -> GuestStopped:
+        """The link register tells who called, as long as it was a call."""
+        caller = (self._uc.reg_read(arm.UC_ARM_REG_LR) & ~1) - 2
+        function = self._config.function_at(caller)
+        if not function:
+            return self.stopped(kind, pc, detail)
+        return GuestStopped(Failure("fault", pc, detail, kind=kind, function=function, caller=caller))
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Catches floating point before the firmware enabled it.
 
-Unicorn's FPU is on from reset, whatever CPACR says; on the part the first such instruction is a usage fault. Every block is
-looked at once, when the engine translates it. The part wants an ISB between the write to CPACR and the first use, and so does
-this check: without one both lie in the same block.
+Unicorn's FPU is on from reset, whatever CPACR says; on the part the first such instruction is a usage fault. Every
+block is looked at once, when the engine translates it. The part wants an ISB between the write to CPACR and the first
+use, and so does this check: without one both lie in the same block.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from trainbed.backends.unicorn.engine import unicorn
 
 
 class FpuGuard:
-    """Looks for VFP instructions in new blocks while ``enabled`` is False; ``on_use`` gets the address of the first one."""
+    """Looks for VFP instructions in new blocks while ``enabled`` is False; ``on_use`` gets the first one's address."""
 
     def __init__(self, uc: Any, *, on_use: Callable[[int], None]) -> None:
         self.enabled = False

@@ -7,8 +7,11 @@ import time
 from importlib.metadata import version
 
 from trainbed.backends.base import Budget, Cost, Counts
+from trainbed.backends.failure import Failure, GuestStopped
 from trainbed.backends.unicorn.config import MachineConfig
+from trainbed.backends.unicorn.engine import unicorn
 from trainbed.backends.unicorn.machine import STACK_PAINT, Machine
+from trainbed.errors import InputError
 
 _START_S = 10
 """Guest seconds a firmware may take from reset to its first wait."""
@@ -22,23 +25,26 @@ class UnicornGuest:
         self.config = config
         self._machine = Machine(config)
         self._busy_s = 0.0
+        self._failure: Failure | None = None
 
     version = version("unicorn")
 
     def start(self) -> None:
         """Power on and run to the first wait."""
         self._busy_s = 0.0
+        self._failure = None
         self._machine.power_on()
         cycles = _START_S * self.config.clock_hz
         self._run(Budget(cycles=cycles, steps=cycles, wall_s=_START_WALL_S))
 
     def exchange(self, data: bytes, budget: Budget) -> bytes:
-        """Send, run to the next wait, return what came back."""
+        """Send, run to the next wait, return what came back. A guest that failed fails again until the next start."""
+        if self._failure is not None:
+            raise GuestStopped(self._failure)
         self._machine.uart.host_sends(data)
-        lost_before = self._machine.uart.lost_bytes
         self._run(budget)
         answer = self._machine.uart.take_output()
-        if data and not answer and self._machine.uart.lost_bytes > lost_before and not self._machine.reachable:
+        if data and not answer and not self._machine.reachable:
             raise self._machine.unreachable()
         return answer
 
@@ -48,7 +54,9 @@ class UnicornGuest:
         return Cost(
             cost_class="modelled",
             model=counter.model_name,
-            phases={name: Counts(c.cycles, c.memory_cycles, c.instructions) for name, c in counter.phase_counts().items()},
+            phases={
+                name: Counts(c.cycles, c.memory_cycles, c.instructions) for name, c in counter.phase_counts().items()
+            },
             functions={
                 name: Counts(c.cycles, c.memory_cycles, c.instructions) for name, c in counter.function_counts().items()
             },
@@ -70,15 +78,18 @@ class UnicornGuest:
         return self._machine.uart.lost_bytes
 
     def read_memory(self, address: int, n_bytes: int) -> bytes:
-        """Bytes of guest memory. Raises ValueError when they are not all mapped."""
+        """Bytes of guest memory. Raises InputError when they are not all mapped."""
         try:
             return self._machine.read(address, n_bytes)
-        except Exception:
-            raise ValueError(f"no memory at 0x{address:08x} + {n_bytes} bytes") from None
+        except unicorn.UcError:
+            raise InputError(f"the guest has no memory at 0x{address:08x} + {n_bytes} bytes") from None
 
     def _run(self, budget: Budget) -> None:
         begin = time.perf_counter()
         try:
             self._machine.run(cycles=budget.cycles, steps=budget.steps, wall_s=budget.wall_s)
+        except GuestStopped as stop:
+            self._failure = stop.failure
+            raise
         finally:
             self._busy_s += time.perf_counter() - begin

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One board put together, and the loop that runs, sleeps, interrupts and stops it.
 
-Unicorn executes blocks; everything else happens between two blocks, where the counter's hook has stopped the guest before the
-next one was charged. That keeps every count independent of how often the guest was stopped.
+Unicorn executes blocks; everything else happens between two blocks, where the counter's hook has stopped the guest
+before the next one was charged. That keeps every count independent of how often the guest was stopped.
 """
 
 from __future__ import annotations
@@ -29,8 +29,11 @@ from trainbed.backends.unicorn.pages import Place, map_peripherals
 from trainbed.backends.unicorn.scb import Scb
 from trainbed.backends.unicorn.schedule import NEVER, Schedule
 from trainbed.backends.unicorn.systick import SysTick
+from trainbed.errors import InputError
 
 STACK_PAINT = 0xA5
+_VAIN_SLEEPS = 20_000
+"""As many WFI in a row end at once, at one place: an interrupt is pending that the guest neither takes nor clears."""
 _SLICE_CYCLES = 400_000_000
 """The guest is stopped this often to look at the wall clock: about once a second."""
 _CORES = {"cortex-m4": arm.UC_CPU_ARM_CORTEX_M4, "cortex-m4f": arm.UC_CPU_ARM_CORTEX_M4}
@@ -96,6 +99,8 @@ class Machine:
         self._fpu.enabled = False
         self._scb.vtor = self.config.vectors
         self._asleep = False
+        self._vain_sleeps = 0
+        self._slept_at = 0
         self._polls_for_input = False
         self._trap = 0
         self._uc.reg_write(arm.UC_ARM_REG_CONTROL, 0)
@@ -175,6 +180,11 @@ class Machine:
 
     def _wake(self, end_cycles: int) -> bool:
         """Sleeps until an interrupt wakes the core; False when none will without the host."""
+        in_vain = self._wake_pending() and self._slept_at == self._pc
+        self._vain_sleeps = self._vain_sleeps + 1 if in_vain else 0
+        self._slept_at = self._pc
+        if self._vain_sleeps > _VAIN_SLEEPS:
+            raise self._hang("the guest sleeps in vain: an interrupt is pending that it neither takes nor clears")
         while not self._wake_pending():
             upcoming = self._schedule.next_time
             if upcoming == NEVER:
@@ -203,7 +213,7 @@ class Machine:
 
     def unreachable(self) -> GuestStopped:
         """What a guest asleep for good is reported as."""
-        return self._hang("the guest sleeps and nothing can wake it: its receiver is not armed with an interrupt enabled")
+        return self._hang("the guest sleeps and nothing can wake it: no armed receiver with its interrupt enabled")
 
     # -- exceptions ------------------------------------------------------------------------------------------------
 
@@ -296,7 +306,9 @@ class Machine:
         self._uc.mem_write(flash.origin, b"\xff" * flash.length)
         for segment in read_segments(Path(self.config.elf)):
             if not flash.holds(segment.address, len(segment.content)):
-                raise ValueError(f"{self.config.elf} has content at 0x{segment.address:08x}, which is not flash of the part")
+                raise InputError(
+                    f"{self.config.elf} has content at 0x{segment.address:08x}, where the part has no flash"
+                )
             self._uc.mem_write(segment.address, segment.content)
 
     def _hang(self, reason: str) -> GuestStopped:

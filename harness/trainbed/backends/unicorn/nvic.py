@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Interrupt controller: what is pending, enabled and active, and what may preempt what.
 
-Exceptions carry their Armv7-M numbers: 11 SVC, 14 PendSV, 15 SysTick, 16 + n for interrupt n. Interrupt lines are levels: a line
-that is still high when its handler returns, or when software clears the pending bit, is pending again. PRIGROUP is not
-modelled: every implemented priority bit preempts.
+Exceptions carry their Armv7-M numbers: 11 SVC, 14 PendSV, 15 SysTick, 16 + n for interrupt n. Interrupt lines are
+levels: a line still high when its handler returns, or when software clears the pending bit, is pending again. PRIGROUP
+is not modelled: every implemented priority bit preempts.
 
 Source: Armv7-M Architecture Reference Manual (DDI 0403E), B1.5 and B3.4.
 """
@@ -110,7 +110,8 @@ class Nvic:
             return sum(self._priority[first + i] << 8 * i for i in range(size) if first + i < len(self._priority))
         words_only(size)
         group, base = offset & ~0x7F, (offset & 0x7F) // 4 * 32
-        source = {0x000: self._enabled, 0x080: self._enabled, 0x100: self._pending, 0x180: self._pending, 0x200: self.active}
+        enabled, pending = self._enabled, self._pending
+        source = {0x000: enabled, 0x080: enabled, 0x100: pending, 0x180: pending, 0x200: self.active}
         if group not in source or base >= EXTERNAL + self.n_interrupts:
             raise Unmodelled(f"no register at NVIC offset 0x{offset:03x}")
         return sum(1 << i for i in range(32) if EXTERNAL + base + i in source[group])
@@ -123,9 +124,7 @@ class Nvic:
             return
         words_only(size)
         group, base = offset & ~0x7F, (offset & 0x7F) // 4 * 32
-        numbers = [
-            EXTERNAL + base + i for i in range(32) if (value & WORD) >> i & 1 and base + i < self.n_interrupts
-        ]
+        numbers = [EXTERNAL + base + i for i in range(32) if (value & WORD) >> i & 1 and base + i < self.n_interrupts]
         if group == 0x000:
             self._enabled.update(numbers)
             self._on_change()

@@ -15,7 +15,11 @@ Place = tuple[int, int, int, Peripheral]
 
 
 def map_peripherals(
-    uc: Any, places: Sequence[Place], *, on_fault: Callable[[str, int, str], None], on_error: Callable[[BaseException], None]
+    uc: Any,
+    places: Sequence[Place],
+    *,
+    on_fault: Callable[[str, int, str], None],
+    on_error: Callable[[BaseException], None],
 ) -> list[object]:
     """Maps every page that holds a unit; ``on_fault`` gets kind, address and detail of an access nobody models.
 

@@ -9,7 +9,8 @@ from trainbed.backends.unicorn.dwt import Dwt
 from trainbed.backends.unicorn.nvic import EXTERNAL, PENDSV, SYSTICK, Nvic
 from trainbed.backends.unicorn.registers import Unmodelled, words_only
 
-_ACTLR, _CPUID, _ICSR, _VTOR, _AIRCR, _SCR, _CCR, _SHPR, _SHCSR = 0x008, 0xD00, 0xD04, 0xD08, 0xD0C, 0xD10, 0xD14, 0xD18, 0xD24
+_ACTLR, _CPUID, _ICSR, _VTOR, _AIRCR, _SCR = 0x008, 0xD00, 0xD04, 0xD08, 0xD0C, 0xD10
+_CCR, _SHPR, _SHCSR = 0xD14, 0xD18, 0xD24
 _CFSR, _HFSR, _DFSR, _MMFAR, _BFAR, _CPACR, _DEMCR = 0xD28, 0xD2C, 0xD30, 0xD34, 0xD38, 0xD88, 0xDFC
 _MPU_TYPE, _FPCCR, _FPCAR, _FPDSCR, _ICTR = 0xD90, 0xF34, 0xF38, 0xF3C, 0x004
 _CP10_CP11 = 0xF << 20

@@ -14,7 +14,7 @@ _RESETREAS, _DCDCEN = 0x400, 0x578
 
 
 class Clock:
-    """Registers at 0x40000000: CLOCK, and of POWER (same page) the reset reason and the converter switch, without effect.
+    """Registers at 0x40000000: CLOCK, and of POWER (same page) reset reason and converter switch, without effect.
 
     The start-up time of the crystal (some 0.4 ms) is left out. Clock interrupts are not modelled: INTENSET is an error.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory map of the nRF52840, and what a peripheral may do on the bus. Source: Product Specification v1.7, 4.2 and 4.4."""
+"""Memory map of the nRF52840, and what a peripheral may do on the bus. Source: Product Specification v1.7, 4.2, 4.4."""
 
 from __future__ import annotations
 

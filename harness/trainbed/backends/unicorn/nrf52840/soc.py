@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the nRF52840's units lie, and what lies where nothing is modelled. Source: Product Specification v1.7, 4.2.4."""
+"""Where the nRF52840's units lie, and what lies where nothing is modelled. Source: Product Specification v1.7, 4.2."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from trainbed.backends.unicorn.registers import Peripheral
 from trainbed.backends.unicorn.schedule import Schedule
 
 _NAMES = {
-    0x01: "RADIO", 0x03: "SPIM0/TWIM0", 0x04: "SPIM1/TWIM1", 0x05: "NFCT", 0x06: "GPIOTE", 0x07: "SAADC", 0x08: "TIMER0",
-    0x09: "TIMER1", 0x0A: "TIMER2", 0x0B: "RTC0", 0x0C: "TEMP", 0x0D: "RNG", 0x0E: "ECB", 0x0F: "CCM/AAR", 0x10: "WDT",
-    0x11: "RTC1", 0x12: "QDEC", 0x13: "COMP/LPCOMP", 0x14: "SWI0/EGU0", 0x1A: "TIMER3", 0x1B: "TIMER4", 0x1C: "PWM0",
+    0x01: "RADIO", 0x03: "SPIM0/TWIM0", 0x04: "SPIM1/TWIM1", 0x05: "NFCT", 0x06: "GPIOTE", 0x07: "SAADC",
+    0x08: "TIMER0", 0x09: "TIMER1", 0x0A: "TIMER2", 0x0B: "RTC0", 0x0C: "TEMP", 0x0D: "RNG", 0x0E: "ECB", 0x0F: "CCM/AAR",
+    0x10: "WDT", 0x11: "RTC1", 0x12: "QDEC", 0x13: "COMP/LPCOMP", 0x14: "SWI0/EGU0", 0x1A: "TIMER3", 0x1B: "TIMER4", 0x1C: "PWM0",
     0x1D: "PDM", 0x1F: "PPI", 0x20: "MWU", 0x21: "PWM1", 0x22: "PWM2", 0x23: "SPIM2", 0x24: "RTC2", 0x25: "I2S",
     0x26: "FPU", 0x27: "USBD", 0x28: "UARTE1", 0x29: "QSPI", 0x2D: "PWM3", 0x2F: "SPIM3",
 }  # fmt: skip

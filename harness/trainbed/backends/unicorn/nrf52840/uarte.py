@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """UARTE: UART with EasyDMA, as strict as the part.
 
-A byte is received only while ENABLE is 8 and STARTRX has armed RXD.PTR and RXD.MAXCNT; all others are lost and counted. Bytes the
-host sends arrive together when the last of them would have been on the wire, ten bit times each; a burst that is sent leaves
-at once and ENDTX follows when its last bit would. A shortcut the part needs and this model does not: none; SHORTS must stay 0.
+A byte is received only while ENABLE is 8 and STARTRX has armed RXD.PTR and RXD.MAXCNT; all others are lost and counted.
+Bytes the host sends arrive together, when the last of them would be through, ten bit times each; a burst that is sent
+leaves at once and ENDTX follows when its last bit would. Left out: the receiver's FIFO (a byte beyond MAXCNT is lost at
+once, the part keeps four), RXTO comes with STOPRX (the part takes four byte times), SHORTS must stay 0.
 
 Source: nRF52840 Product Specification v1.7, 6.34.
 """
@@ -187,7 +188,8 @@ class Uarte:
         address, n_bytes = self._values.get(_RXD_PTR, 0), self._values.get(_RXD_MAXCNT, 0)
         if not RAM.holds(address, n_bytes):
             raise BusFault(
-                "write_unmapped", f"{self.name} RXD.PTR 0x{address:08x} + {n_bytes} bytes is not data RAM: EasyDMA cannot reach it"
+                "write_unmapped",
+                f"{self.name} RXD.PTR 0x{address:08x} + {n_bytes} bytes is not data RAM: EasyDMA cannot reach it",
             )
         self._rx_address, self._rx_size, self._rx_amount = address, n_bytes, 0
         self._rx_open = True
@@ -224,7 +226,8 @@ class Uarte:
         address, n_bytes = self._values.get(_TXD_PTR, 0), self._values.get(_TXD_MAXCNT, 0)
         if n_bytes and not RAM.holds(address, n_bytes):
             raise BusFault(
-                "read_unmapped", f"{self.name} TXD.PTR 0x{address:08x} + {n_bytes} bytes is not data RAM: EasyDMA cannot reach it"
+                "read_unmapped",
+                f"{self.name} TXD.PTR 0x{address:08x} + {n_bytes} bytes is not data RAM: EasyDMA cannot reach it",
             )
         self.output += self._bus.read(address, n_bytes)
         self._tx_amount = n_bytes
@@ -249,8 +252,8 @@ class Uarte:
     def _note_poll(self, event: int) -> None:
         """A loop that does nothing but read this event: what it waits for may as well happen now.
 
-        While a burst is under way guest time jumps to its end; with an armed receiver and nothing under way the guest waits for
-        the host. A loop that waits for anything else runs until its budget is spent.
+        While a burst is under way guest time jumps to its end; with an armed receiver and nothing under way the guest
+        waits for the host. A loop that waits for anything else runs until its budget is spent.
         """
         now = self._bus.now()
         in_loop = self._polled == event and now - self._poll_time <= _SPIN_CYCLES
