@@ -4,6 +4,7 @@
 #define TRN_ACTIVATION_H
 
 #include "trn/base.h"
+#include "trn/detail/ordered.h"
 #include "trn/math.h"
 
 /* Slope of leaky_relu below 0, Keras's value. */
@@ -33,6 +34,16 @@ TRN_KERNEL float trn_activate(float x, trn_activation_t act)
     case TRN_ACT_SOFTMAX:
     default:
         return x;
+    }
+}
+
+/* *to = act(x) */
+TRN_KERNEL void trn_activate_store(float *to, float x, trn_activation_t act)
+{
+    if (act == TRN_ACT_RELU) {
+        trn_store_relu(to, x);
+    } else {
+        trn_store(to, trn_activate(x, act));
     }
 }
 

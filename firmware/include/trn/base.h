@@ -48,7 +48,7 @@ typedef struct {
 #if defined(__clang__)
 #define TRN_UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__GNUC__) && __GNUC__ >= 8
-#define TRN_UNROLL _Pragma("GCC unroll 16")
+#define TRN_UNROLL _Pragma("GCC unroll 64")
 #else
 #define TRN_UNROLL
 #endif

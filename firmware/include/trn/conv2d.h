@@ -27,14 +27,7 @@ TRN_KERNEL void trn_conv2d_forward_block(const float *x, const float *w, const f
                          (trn_factor_t){x + rows.at * in_row + columns.at * in_c, s.stride_w * in_c, in_row, 0, 1},
                          (trn_factor_t){w + o * filter + rows.first * w_row + columns.first * in_c, filter, w_row, 0, 1},
                          (trn_extent_t){rows.count, 1, columns.count * in_c});
-    float *out = y + (i * s.out_w + j) * out_c + o;
-    TRN_UNROLL
-    for (trn_size_t p = 0; p < pixels; p++) {
-        TRN_UNROLL
-        for (trn_size_t f = 0; f < filters; f++) {
-            out[p * out_c + f] = trn_activate(acc[p * filters + f], act);
-        }
-    }
+    trn_block_store(acc, pixels, filters, y + (i * s.out_w + j) * out_c + o, out_c, act);
 }
 
 TRN_KERNEL void trn_conv2d_forward_pixels(const float *x, const float *w, const float *b, float *y, trn_window_t s,
@@ -50,17 +43,16 @@ TRN_KERNEL void trn_conv2d_forward(const float *x, const float *w, const float *
 {
     const trn_activation_t now = trn_activation_is_cheap(act) ? act : TRN_ACT_NONE;
     const trn_size_t pixels = trn_block_rows(s.out_c);
+    const trn_run_t inside = trn_outputs_with_all_taps(s.in_w, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
     for (trn_size_t i = 0; i < s.out_h; i++) {
         const trn_run_t rows = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
         for (trn_size_t j = 0; j < s.out_w;) {
-            trn_run_t columns = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
-            const trn_run_t last = trn_taps_of_output(j + pixels - 1, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
-            if (j + pixels <= s.out_w && columns.count == s.kernel_w && last.count == s.kernel_w) {
-                columns.first = 0; /* said again as a constant */
-                columns.count = s.kernel_w;
-                trn_conv2d_forward_pixels(x, w, b, y, s, now, i, rows, j, columns, pixels);
+            if (j >= inside.first && j + pixels <= inside.first + inside.count) {
+                const trn_run_t all = {0, s.kernel_w, j * s.stride_w - s.pad_left};
+                trn_conv2d_forward_pixels(x, w, b, y, s, now, i, rows, j, all, pixels);
                 j += pixels;
             } else {
+                const trn_run_t columns = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
                 trn_conv2d_forward_pixels(x, w, b, y, s, now, i, rows, j, columns, 1);
                 j++;
             }
@@ -85,14 +77,7 @@ TRN_KERNEL void trn_conv2d_weights_block(const float *x, const float *e, float *
                          (trn_factor_t){e + rows.first * out_row + columns.first * out_c + o, 1, out_row, 0, out_c},
                          (trn_factor_t){x + rows.at * in_row + columns.at * in_c + c, 1, s.stride_h * in_row, 0, s.stride_w * in_c},
                          (trn_extent_t){rows.count, 1, columns.count});
-    float *g = gw + o * filter + (u * s.kernel_w + v) * in_c + c;
-    TRN_UNROLL
-    for (trn_size_t r = 0; r < filters; r++) {
-        TRN_UNROLL
-        for (trn_size_t k = 0; k < channels; k++) {
-            g[r * filter + k] += acc[r * channels + k];
-        }
-    }
+    trn_block_store_sum(acc, filters, channels, gw + o * filter + (u * s.kernel_w + v) * in_c + c, filter);
 }
 
 TRN_KERNEL void trn_conv2d_weights_filters(const float *x, const float *e, float *gw, trn_window_t s, trn_size_t u, trn_size_t v,
@@ -127,13 +112,7 @@ TRN_KERNEL void trn_conv2d_input_block(const float *w, const float *e, float *dx
                          (trn_factor_t){e + rows.at * out_row + columns.at * out_c, out_c, -out_row, -out_c, 1},
                          (trn_factor_t){w + rows.first * w_row + columns.first * in_c + c, 1, s.stride_h * w_row, s.stride_w * in_c, filter},
                          (trn_extent_t){rows.count, columns.count, out_c});
-    TRN_UNROLL
-    for (trn_size_t p = 0; p < pixels; p++) {
-        TRN_UNROLL
-        for (trn_size_t k = 0; k < channels; k++) {
-            trn_epilogue_store(dx, (a * s.in_w + b + p * s.stride_w) * in_c + c + k, acc[p * channels + k], epilogue);
-        }
-    }
+    trn_block_store_input(acc, pixels, channels, dx, (a * s.in_w + b) * in_c + c, s.stride_w * in_c, epilogue);
 }
 
 TRN_KERNEL void trn_conv2d_input_pixels(const float *w, const float *e, float *dx, trn_window_t s, trn_epilogue_t epilogue,

@@ -4,6 +4,7 @@
 #define TRN_DENSE_H
 
 #include "trn/base.h"
+#include "trn/detail/block.h"
 #include "trn/pointwise.h"
 
 /* y[o] = act(b[o] + sum over k of w[o, k] x[k]) */
@@ -13,19 +14,50 @@ TRN_KERNEL void trn_dense_forward(const float *x, const float *w, const float *b
     trn_pointwise_forward(x, w, b, y, 1, n_in, n_out, act);
 }
 
+/* row[s] += error x[s] for one row of gw and `columns` of its columns. */
+TRN_KERNEL void trn_dense_weights_row(const float x[TRN_BLOCK_MAX], float error, float *row, trn_size_t columns)
+{
+    float g[TRN_BLOCK_MAX];
+    TRN_ALIGN_CODE();
+    TRN_UNROLL
+    for (trn_size_t s = 0; s < columns; s++) {
+        g[s] = trn_load(row + s);
+    }
+    float product = trn_multiply(error, x[0]);
+    TRN_UNROLL
+    for (trn_size_t s = 1; s < columns; s++) {
+        const float following = trn_multiply(error, x[s]);
+        g[s - 1] = trn_sum(g[s - 1], product);
+        product = following;
+    }
+    g[columns - 1] = trn_sum(g[columns - 1], product);
+    TRN_UNROLL
+    for (trn_size_t s = 0; s < columns; s++) {
+        trn_store(row + s, g[s]);
+    }
+}
+
+/* The same for all rows of gw; x stays in registers meanwhile. */
+TRN_KERNEL void trn_dense_weights_columns(const float *from, const float *e, float *row, trn_size_t n_in, trn_size_t n_out,
+                                          trn_size_t columns)
+{
+    float x[TRN_BLOCK_MAX];
+    TRN_UNROLL
+    for (trn_size_t s = 0; s < columns; s++) {
+        x[s] = trn_load(from + s);
+    }
+    for (trn_size_t o = 0; o < n_out; o++) {
+        trn_dense_weights_row(x, trn_load(e + o), row, columns);
+        row += n_in;
+    }
+}
+
 /* gw[o, k] += e[o] x[k];  gb[o] += e[o]
  * Source: Goodfellow, Bengio, Courville, Deep Learning, algorithm 6.4. */
-TRN_KERNEL void trn_dense_backward_weights(const float *restrict x, const float *restrict e, float *restrict gw, float *restrict gb,
-                                           trn_size_t n_in, trn_size_t n_out)
+TRN_KERNEL void trn_dense_backward_weights(const float *x, const float *e, float *gw, float *gb, trn_size_t n_in, trn_size_t n_out)
 {
-    for (trn_size_t o = 0; o < n_out; o++) {
-        const float error = e[o];
-        float *restrict row = gw + o * n_in;
-        for (trn_size_t k = 0; k < n_in; k++) {
-            row[k] += error * x[k];
-        }
-        gb[o] += error;
-    }
+    TRN_FOR_BLOCKS(k, columns, n_in, TRN_BLOCK_MAX > 1 ? 12 : 1, trn_dense_weights_columns(x + k, e, gw + k, n_in, n_out, columns););
+    trn_bias_backward(e, gb, 1, n_out);
 }
 
 /* dx[k] = epilogue(sum over o of w[o, k] e[o]);  dx never overlaps e.

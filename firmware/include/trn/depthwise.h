@@ -25,10 +25,7 @@ TRN_KERNEL void trn_depthwise_forward_block(const float *x, const float *w, cons
     trn_block_accumulate(acc, pixels, 1, (trn_factor_t){x + rows.at * in_row + columns.at * in_c + c, s.stride_w * in_c, in_row, 0, in_c},
                          (trn_factor_t){w + rows.first * w_row + columns.first * out_c + o, 0, w_row, 0, out_c},
                          (trn_extent_t){rows.count, 1, columns.count});
-    TRN_UNROLL
-    for (trn_size_t p = 0; p < pixels; p++) {
-        y[(i * s.out_w + j + p) * out_c + o] = trn_activate(acc[p], act);
-    }
+    trn_block_store(acc, pixels, 1, y + (i * s.out_w + j) * out_c + o, out_c, act);
 }
 
 /* y[i, j, o] = act(b[o] + sum over u, v of w[u, v, o] x[i stride_h + u - pad_top, j stride_w + v - pad_left, o / m]) */
@@ -37,18 +34,17 @@ TRN_KERNEL void trn_depthwise_conv2d_forward(const float *x, const float *w, con
 {
     const trn_activation_t now = trn_activation_is_cheap(act) ? act : TRN_ACT_NONE;
     const trn_size_t pixels = TRN_BLOCK_MAX > 1 ? 4 : 1;
+    const trn_run_t inside = trn_outputs_with_all_taps(s.in_w, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
     for (trn_size_t o = 0; o < s.out_c; o++) {
         for (trn_size_t i = 0; i < s.out_h; i++) {
             const trn_run_t rows = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
             for (trn_size_t j = 0; j < s.out_w;) {
-                trn_run_t columns = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
-                const trn_run_t last = trn_taps_of_output(j + pixels - 1, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
-                if (j + pixels <= s.out_w && columns.count == s.kernel_w && last.count == s.kernel_w) {
-                    columns.first = 0; /* said again as a constant */
-                    columns.count = s.kernel_w;
-                    trn_depthwise_forward_block(x, w, b, y, s, now, i, rows, j, columns, pixels, o);
+                if (j >= inside.first && j + pixels <= inside.first + inside.count) {
+                    const trn_run_t all = {0, s.kernel_w, j * s.stride_w - s.pad_left};
+                    trn_depthwise_forward_block(x, w, b, y, s, now, i, rows, j, all, pixels, o);
                     j += pixels;
                 } else {
+                    const trn_run_t columns = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
                     trn_depthwise_forward_block(x, w, b, y, s, now, i, rows, j, columns, 1, o);
                     j++;
                 }
@@ -95,10 +91,7 @@ TRN_KERNEL void trn_depthwise_input_block(const float *w, const float *e, float 
     trn_block_accumulate(acc, pixels, 1, (trn_factor_t){e + rows.at * out_row + columns.at * out_c + o, out_c, -out_row, -out_c, 1},
                          (trn_factor_t){w + rows.first * w_row + columns.first * out_c + o, 0, s.stride_h * w_row, s.stride_w * out_c, 1},
                          (trn_extent_t){rows.count, columns.count, multiplier});
-    TRN_UNROLL
-    for (trn_size_t p = 0; p < pixels; p++) {
-        trn_epilogue_store(dx, (a * s.in_w + b + p * s.stride_w) * in_c + c, acc[p], epilogue);
-    }
+    trn_block_store_input(acc, pixels, 1, dx, (a * s.in_w + b) * in_c + c, s.stride_w * in_c, epilogue);
 }
 
 /* dx[a, b, c] = epilogue(sum over u, v, k of w[u, v, c m + k] e[(a + pad_top - u) / stride_h, (b + pad_left - v) / stride_w, c m + k]),

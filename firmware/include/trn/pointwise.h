@@ -18,13 +18,7 @@ TRN_KERNEL void trn_pointwise_forward_block(const float *x, const float *w, cons
     trn_block_start(acc, pixels, filters, b + o);
     trn_block_accumulate(acc, pixels, filters, (trn_factor_t){x + p * in_c, in_c, 0, 0, 1}, (trn_factor_t){w + o * in_c, in_c, 0, 0, 1},
                          (trn_extent_t){1, 1, in_c});
-    TRN_UNROLL
-    for (trn_size_t r = 0; r < pixels; r++) {
-        TRN_UNROLL
-        for (trn_size_t s = 0; s < filters; s++) {
-            y[(p + r) * out_c + o + s] = trn_activate(acc[r * filters + s], act);
-        }
-    }
+    trn_block_store(acc, pixels, filters, y + p * out_c + o, out_c, act);
 }
 
 TRN_KERNEL void trn_pointwise_forward_pixels(const float *x, const float *w, const float *b, float *y, trn_size_t in_c, trn_size_t out_c,
@@ -54,13 +48,7 @@ TRN_KERNEL void trn_pointwise_weights_block(const float *x, const float *e, floa
     trn_block_start(acc, filters, channels, NULL);
     trn_block_accumulate(acc, filters, channels, (trn_factor_t){e + o, 1, 0, 0, out_c}, (trn_factor_t){x + c, 1, 0, 0, in_c},
                          (trn_extent_t){1, 1, n_pixels});
-    TRN_UNROLL
-    for (trn_size_t r = 0; r < filters; r++) {
-        TRN_UNROLL
-        for (trn_size_t s = 0; s < channels; s++) {
-            gw[(o + r) * in_c + c + s] += acc[r * channels + s];
-        }
-    }
+    trn_block_store_sum(acc, filters, channels, gw + o * in_c + c, in_c);
 }
 
 TRN_KERNEL void trn_pointwise_weights_filters(const float *x, const float *e, float *gw, trn_size_t n_pixels, trn_size_t in_c,
@@ -75,15 +63,19 @@ TRN_KERNEL void trn_bias_block(const float *e, float *gb, trn_size_t n_pixels, t
     float acc[TRN_BLOCK_MAX];
     trn_block_start(acc, 1, columns, NULL);
     for (trn_size_t p = 0; p < n_pixels; p++) {
+        float error[TRN_BLOCK_MAX];
+        TRN_ALIGN_CODE();
         TRN_UNROLL
         for (trn_size_t s = 0; s < columns; s++) {
-            acc[s] += e[p * out_c + s];
+            error[s] = trn_load(e + s);
         }
+        TRN_UNROLL
+        for (trn_size_t s = 0; s < columns; s++) {
+            acc[s] = trn_sum(acc[s], error[s]);
+        }
+        e += out_c;
     }
-    TRN_UNROLL
-    for (trn_size_t s = 0; s < columns; s++) {
-        gb[s] += acc[s];
-    }
+    trn_block_store_sum(acc, 1, columns, gb, 0);
 }
 
 /* gb[o] += sum over p of e[p, o] */
@@ -110,13 +102,7 @@ TRN_KERNEL void trn_pointwise_input_block(const float *w, const float *e, float 
     trn_block_start(acc, pixels, channels, NULL);
     trn_block_accumulate(acc, pixels, channels, (trn_factor_t){e + p * out_c, out_c, 0, 0, 1}, (trn_factor_t){w + c, 1, 0, 0, in_c},
                          (trn_extent_t){1, 1, out_c});
-    TRN_UNROLL
-    for (trn_size_t r = 0; r < pixels; r++) {
-        TRN_UNROLL
-        for (trn_size_t s = 0; s < channels; s++) {
-            trn_epilogue_store(dx, (p + r) * in_c + c + s, acc[r * channels + s], epilogue);
-        }
-    }
+    trn_block_store_input(acc, pixels, channels, dx, p * in_c + c, in_c, epilogue);
 }
 
 TRN_KERNEL void trn_pointwise_input_pixels(const float *w, const float *e, float *dx, trn_size_t in_c, trn_size_t out_c,

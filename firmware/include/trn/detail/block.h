@@ -9,7 +9,9 @@
 #ifndef TRN_DETAIL_BLOCK_H
 #define TRN_DETAIL_BLOCK_H
 
+#include "trn/activation.h"
 #include "trn/base.h"
+#include "trn/detail/ordered.h"
 
 /* Sums in one block: as many as leave room for operands and products in 32 registers. Cores without a floating-point
  * register file gain nothing from blocks, only flash. */
@@ -30,33 +32,120 @@ typedef struct {
     trn_size_t outer, middle, inner;
 } trn_extent_t;
 
+/* The rows (or columns) of one factor behind as few pointers as the reach of a load's immediate offset, 1020 bytes, allows. */
+typedef struct {
+    const float *at[8];
+    trn_size_t each; /* rows behind one pointer */
+} trn_lanes_t;
+
+/* Rows that one pointer reaches together with `terms` terms. */
+TRN_KERNEL trn_size_t trn_lanes_each(trn_size_t count, trn_size_t next, trn_size_t inner, trn_size_t terms)
+{
+    if (!TRN_USE_ASM || !__builtin_constant_p(next) || !__builtin_constant_p(inner) || next == 0) {
+        return count;
+    }
+    const trn_size_t reach = (255 - (terms - 1) * (inner < 0 ? -inner : inner)) / next;
+    return reach < 0 ? 1 : reach + 1 < count ? reach + 1 : count;
+}
+
+TRN_KERNEL void trn_lanes_start(trn_lanes_t *lanes, const float *at, trn_size_t count, trn_size_t next)
+{
+    TRN_UNROLL
+    for (trn_size_t r = 0; r < count; r += lanes->each) {
+        lanes->at[r / lanes->each] = trn_opaque_const(at + r * next);
+    }
+}
+
+TRN_KERNEL void trn_lanes_advance(trn_lanes_t *lanes, trn_size_t count, trn_size_t distance)
+{
+    TRN_UNROLL
+    for (trn_size_t r = 0; r < count; r += lanes->each) {
+        lanes->at[r / lanes->each] += distance;
+    }
+}
+
+/* Terms loaded together: the fewer sums there are, the more operands find room beside them. One, if the next would be out of
+ * reach of an immediate offset or does not exist. */
+TRN_KERNEL trn_size_t trn_block_terms(trn_size_t rows, trn_size_t columns, trn_size_t a_inner, trn_size_t b_inner, trn_size_t n)
+{
+    const trn_size_t room = (30 - rows * columns) / (rows + columns);
+    if (TRN_BLOCK_MAX == 1 || (__builtin_constant_p(n) && n == 1)) {
+        return 1;
+    }
+    if (__builtin_constant_p(a_inner) && __builtin_constant_p(b_inner) && (a_inner > 255 || b_inner > 255)) {
+        return 1;
+    }
+    return room >= 4 ? 4 : room >= 2 ? 2 : 1;
+}
+
+/* The next `terms` terms of every sum: all loads side by side, then every product with one other operation before its use. */
+TRN_KERNEL void trn_block_add(float acc[TRN_BLOCK_MAX], trn_size_t rows, trn_size_t columns, trn_size_t terms, const trn_lanes_t *a,
+                              trn_size_t a_next, trn_size_t a_inner, trn_size_t a_from, const trn_lanes_t *b, trn_size_t b_next,
+                              trn_size_t b_inner, trn_size_t b_from)
+{
+    float row[TRN_BLOCK_MAX], column[TRN_BLOCK_MAX];
+    TRN_ALIGN_CODE();
+    TRN_UNROLL
+    for (trn_size_t t = 0; t < terms; t++) {
+        TRN_UNROLL
+        for (trn_size_t s = 0; s < columns; s++) {
+            column[t * columns + s] = trn_load(b->at[s / b->each] + (s % b->each) * b_next + t * b_inner + b_from);
+        }
+        TRN_UNROLL
+        for (trn_size_t r = 0; r < rows; r++) {
+            row[t * rows + r] = trn_load(a->at[r / a->each] + (r % a->each) * a_next + t * a_inner + a_from);
+        }
+    }
+    const trn_size_t sums = rows * columns;
+    float product = trn_multiply(row[0], column[0]);
+    TRN_UNROLL
+    for (trn_size_t i = 1; i < terms * sums; i++) {
+        const trn_size_t t = i / sums, k = i % sums;
+        const float following = trn_multiply(row[t * rows + k / columns], column[t * columns + k % columns]);
+        acc[(i - 1) % sums] = trn_sum(acc[(i - 1) % sums], product);
+        product = following;
+    }
+    acc[sums - 1] = trn_sum(acc[sums - 1], product);
+}
+
+/* The sum along the inner axis: a few steps of `terms` to one turn of the loop, then what is left. */
+TRN_KERNEL void trn_block_run(float acc[TRN_BLOCK_MAX], trn_size_t rows, trn_size_t columns, const float *a_at, trn_size_t a_next,
+                              trn_size_t a_inner, const float *b_at, trn_size_t b_next, trn_size_t b_inner, trn_size_t n)
+{
+    const trn_size_t terms = trn_block_terms(rows, columns, a_inner, b_inner, n);
+    const trn_size_t steps = terms > 1 || rows * columns < 8 || a_inner > 255 || b_inner > 255 ? 1
+                             : __builtin_constant_p(n) && n % 3 == 0 && n % 2 != 0             ? 3
+                                                                                               : 2;
+    const trn_size_t turn = terms * steps, rest = n % turn;
+    trn_lanes_t a = {{NULL}, trn_lanes_each(rows, a_next, a_inner, turn)};
+    trn_lanes_t b = {{NULL}, trn_lanes_each(columns, b_next, b_inner, turn)};
+    trn_lanes_start(&a, a_at, rows, a_next);
+    trn_lanes_start(&b, b_at, columns, b_next);
+    for (trn_size_t k = n / turn; k > 0; k--) {
+        TRN_UNROLL
+        for (trn_size_t step = 0; step < steps; step++) {
+            trn_block_add(acc, rows, columns, terms, &a, a_next, a_inner, step * terms * a_inner, &b, b_next, b_inner,
+                          step * terms * b_inner);
+        }
+        trn_lanes_advance(&a, rows, turn * a_inner);
+        trn_lanes_advance(&b, columns, turn * b_inner);
+    }
+    for (trn_size_t k = rest; k > 0; k--) {
+        trn_block_add(acc, rows, columns, 1, &a, a_next, a_inner, 0, &b, b_next, b_inner, 0);
+        trn_lanes_advance(&a, rows, a_inner);
+        trn_lanes_advance(&b, columns, b_inner);
+    }
+}
+
 TRN_KERNEL void trn_block_accumulate(float acc[TRN_BLOCK_MAX], trn_size_t rows, trn_size_t columns, trn_factor_t a, trn_factor_t b,
                                      trn_extent_t n)
 {
     for (trn_size_t i = 0; i < n.outer; i++) {
-        const float *a_i = a.at + i * a.outer;
-        const float *b_i = b.at + i * b.outer;
         for (trn_size_t j = 0; j < n.middle; j++) {
-            const float *a_k = a_i + j * a.middle;
-            const float *b_k = b_i + j * b.middle;
-            for (trn_size_t k = 0; k < n.inner; k++) {
-                float column[TRN_BLOCK_MAX];
-                TRN_UNROLL
-                for (trn_size_t s = 0; s < columns; s++) {
-                    column[s] = b_k[s * b.next];
-                }
-                TRN_UNROLL
-                for (trn_size_t r = 0; r < rows; r++) {
-                    const float row = a_k[r * a.next];
-                    TRN_UNROLL
-                    for (trn_size_t s = 0; s < columns; s++) {
-                        acc[r * columns + s] += row * column[s];
-                    }
-                }
-                a_k += a.inner;
-                b_k += b.inner;
-            }
+            trn_block_run(acc, rows, columns, a.at + j * a.middle, a.next, a.inner, b.at + j * b.middle, b.next, b.inner, n.inner);
         }
+        a.at += a.outer;
+        b.at += b.outer;
     }
 }
 
@@ -69,6 +158,42 @@ TRN_KERNEL void trn_block_start(float acc[TRN_BLOCK_MAX], trn_size_t rows, trn_s
         TRN_UNROLL
         for (trn_size_t r = 0; r < rows; r++) {
             acc[r * columns + s] = value;
+        }
+    }
+}
+
+/* to[r next + s] <- act(acc[r][s]) */
+TRN_KERNEL void trn_block_store(const float acc[TRN_BLOCK_MAX], trn_size_t rows, trn_size_t columns, float *to, trn_size_t next,
+                                trn_activation_t act)
+{
+    to = trn_opaque(to);
+    TRN_UNROLL
+    for (trn_size_t r = 0; r < rows; r++) {
+        TRN_UNROLL
+        for (trn_size_t s = 0; s < columns; s++) {
+            trn_activate_store(to + r * next + s, acc[r * columns + s], act);
+        }
+    }
+}
+
+/* to[r next + s] += acc[r][s] */
+TRN_KERNEL void trn_block_store_sum(const float acc[TRN_BLOCK_MAX], trn_size_t rows, trn_size_t columns, float *to, trn_size_t next)
+{
+    TRN_UNROLL
+    for (trn_size_t r = 0; r < rows; r++) {
+        float *row = trn_opaque(to + r * next);
+        float old[TRN_BLOCK_MAX];
+        TRN_UNROLL
+        for (trn_size_t s = 0; s < columns; s++) {
+            old[s] = trn_load(row + s);
+        }
+        TRN_UNROLL
+        for (trn_size_t s = 0; s < columns; s++) {
+            old[s] = trn_sum(old[s], acc[r * columns + s]);
+        }
+        TRN_UNROLL
+        for (trn_size_t s = 0; s < columns; s++) {
+            trn_store(row + s, old[s]);
         }
     }
 }
@@ -86,7 +211,8 @@ TRN_KERNEL trn_size_t trn_block_columns(trn_size_t rows)
     return TRN_BLOCK_MAX == 1 ? 1 : rows > 2 ? 4 : 8;
 }
 
-/* Runs a statement for blocks that cover 0 .. n-1: full ones, then one of 4, then one of 3, 2 or 1. In the statement, `at` is the
+/* Runs a statement for blocks that cover 0 .. n-1: full ones of up to 15, then
+ * one of 8, one of 4, and one of 3, 2 or 1. In the statement, `at` is the
  * block's first element and `count`, a constant, its size. Sizes that n rules out at compile time leave no code; if n is known
  * only at run time the rest goes element by element, which is slower and smaller. */
 #define TRN_FOR_BLOCKS(at, count, n, full, ...)                                                                  \
@@ -97,8 +223,12 @@ TRN_KERNEL trn_size_t trn_block_columns(trn_size_t rows)
             __VA_ARGS__                                                                                          \
         }                                                                                                        \
         if (__builtin_constant_p(rest_)) {                                                                       \
+            if (full_ > 8 && (rest_ & 8) != 0) {                                                                 \
+                const trn_size_t at = n_ - rest_, count = 8;                                                     \
+                __VA_ARGS__                                                                                      \
+            }                                                                                                    \
             if (full_ > 4 && (rest_ & 4) != 0) {                                                                 \
-                const trn_size_t at = n_ - rest_, count = 4;                                                     \
+                const trn_size_t at = n_ - (rest_ & 7), count = 4;                                               \
                 __VA_ARGS__                                                                                      \
             }                                                                                                    \
             if ((rest_ & 3) == 3) {                                                                              \

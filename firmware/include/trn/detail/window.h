@@ -48,6 +48,14 @@ TRN_KERNEL trn_run_t trn_outputs_of_tap(trn_size_t u, trn_size_t n_in, trn_size_
     return (trn_run_t){first, trn_max(end - first, 0), first * stride - pad + u};
 }
 
+/* Outputs whose window lies inside the input; `at` means nothing. */
+TRN_KERNEL trn_run_t trn_outputs_with_all_taps(trn_size_t n_in, trn_size_t n_out, trn_size_t kernel, trn_size_t stride, trn_size_t pad)
+{
+    const trn_run_t of_first = trn_outputs_of_tap(0, n_in, n_out, stride, pad);
+    const trn_run_t of_last = trn_outputs_of_tap(kernel - 1, n_in, n_out, stride, pad);
+    return (trn_run_t){of_first.first, trn_max(of_last.first + of_last.count - of_first.first, 0), 0};
+}
+
 /* Two outputs (or inputs) can share a register block, and with them all in between, if they use the same taps. */
 TRN_KERNEL bool trn_same_taps(trn_run_t p, trn_run_t q)
 {
