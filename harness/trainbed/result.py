@@ -119,7 +119,7 @@ NOT_COUNTED = PerSample(None, None, None, None)
 
 @dataclass(frozen=True)
 class CostFacts:
-    """What training cost. ``cycles_per_sample``: the core at zero wait states; ``memory_cycles_per_sample``: what flash adds.
+    """What training cost. ``cycles_per_sample``: the core at zero wait states; ``memory_cycles_per_sample``: the flash.
 
     ``emulated_mips`` and ``wall_s`` belong to the host: they differ from run to run.
     """

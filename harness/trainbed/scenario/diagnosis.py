@@ -47,6 +47,8 @@ def scenario_error(error: ValidationError, document: Document) -> ScenarioError:
 def _problem(detail: dict[str, Any], document: Document) -> tuple[KeyPath, str]:
     """Path and message of one pydantic error."""
     path: KeyPath = tuple(step for step in detail["loc"] if not str(step).startswith("<"))
+    if path and isinstance(path[-1], int) and not isinstance(_at(document.root, path[:-1]), list):
+        path = path[:-1]  # one number that stands for a pair
     context = detail.get("ctx", {})
     kind = detail["type"]
     where = ".".join(map(str, path)) or "the scenario"

@@ -130,13 +130,13 @@ def _compose(text: str, file: Path | None) -> yaml.Node | None:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ScenarioError(
-            f"character U+{ord(str(error.character)):04X} is not allowed", file=file, line=line
+            f"character U+{int(error.character):04X} is not allowed", file=file, line=line
         ) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1
         raise ScenarioError(_problem(error), file=file, line=line) from None
-    except (ValueError, IndexError, RecursionError) as error:
+    except (ValueError, OverflowError, IndexError, RecursionError) as error:
         # PyYAML's scanner lets a few malformed escapes and directives through to Python's own conversions.
         raise ScenarioError(f"is not YAML: {error}", file=file, line=1) from None
 

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of every test: scenarios written on the spot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("trainbed", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("trainbed")
+
+SCENARIO = """\
+schema: 1
+name: a small one
+board: arduino_nano_33_ble
+network:
+  input: [8, 8, 3]
+  layers:
+    - depthwise_conv2d: {kernel: 3, padding: same, activation: relu}
+    - flatten
+    - dense: {units: 1, activation: sigmoid}
+training:
+  loss: mse
+  optimizer: {adam: {lr: 0.01}}
+  epochs: 5
+  batch_size: 8
+data: {generate: lines, train: 12, test: 6}
+expect: {}
+"""
+
+
+@pytest.fixture
+def scenario_file(tmp_path: Path) -> Callable[..., Path]:
+    """Writes the small scenario, with pieces of its text replaced: scenario_file(("epochs: 5", "epochs: 0"))."""
+
+    def write(*replaced: tuple[str, str]) -> Path:
+        text = SCENARIO
+        for old, new in replaced:
+            assert text.count(old) == 1, f"'{old}' stands {text.count(old)} times in the scenario"
+            text = text.replace(old, new)
+        path = tmp_path / "scenario.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
