@@ -24,13 +24,14 @@ from pathlib import Path
 from typing import Any
 
 import unicorn
-from unicorn import UC_HOOK_BLOCK, UC_HOOK_CODE, UC_PROT_EXEC, arm_const
+from unicorn import UC_HOOK_BLOCK, UC_HOOK_CODE, UC_HOOK_MEM_READ, UC_PROT_EXEC, arm_const
 from unicorn.unicorn_py3.unicorn import Uc, UcError
 from unicorn.unicorn_py3.unicorn import uclib as _engine  # the library instance the binding itself has loaded
 
 from trainbed.backends.native import build_shared_library
 from trainbed.backends.timing import BlockCost, TimingModel, model_for
 from trainbed.backends.timing.block_cache import BlockCostCache
+from trainbed.backends.timing.model import SIXTEENTHS
 
 PHASES = ("other", "forward", "backward", "update", "evaluate", "convert")
 """Phase names; the index is the phase number."""
@@ -40,6 +41,8 @@ NEVER = 2**63
 
 _TRAINED = ("forward", "backward", "update")
 _NO_PHASE = 255
+_NO_FLOAT = 0xFFFF
+_MOST_WAYS = 4
 _REGISTER_BASE = arm_const.UC_ARM_REG_R0
 _SPECIAL_REGISTERS = {
     13: arm_const.UC_ARM_REG_SP,
@@ -63,11 +66,17 @@ class _Block(ctypes.Structure):
         ("end", ctypes.c_uint32),
         ("segment", ctypes.c_uint32),
         ("cycles", ctypes.c_uint32),
-        ("memory", ctypes.c_uint32),
         ("instructions", ctypes.c_uint16),
         ("taken", ctypes.c_uint16),
         ("target", ctypes.c_uint16),
-        ("target_memory", ctypes.c_uint16),
+        ("divider_busy", ctypes.c_uint16),
+        ("first_float", ctypes.c_uint16),
+        ("reserved", ctypes.c_uint16),
+        ("memory_through", ctypes.c_uint32),
+        ("memory_branched", ctypes.c_uint32),
+        ("miss_through", ctypes.c_uint16),
+        ("miss_branched", ctypes.c_uint16),
+        ("reserved2", ctypes.c_uint32),
     )
 
 
@@ -95,11 +104,18 @@ class _State(ctypes.Structure):
         ("n_blocks", ctypes.c_uint32),
         ("trained_phases", ctypes.c_uint32),
         ("n_misses", ctypes.c_uint32),
+        ("divider_busy", ctypes.c_uint32),
+        ("line_shift", ctypes.c_uint32),
+        ("set_mask", ctypes.c_uint32),
+        ("ways", ctypes.c_uint32),
+        ("data_wait", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
         ("phase_start", _Count),
         ("segment_start", _Count),
         ("phases", _Count * len(PHASES)),
         ("segments", ctypes.POINTER(_Segment)),
         ("table", ctypes.c_void_p),
+        ("lines", ctypes.POINTER(ctypes.c_uint32)),
         ("miss", _Miss),
         ("stop", ctypes.c_void_p),
         ("reg_read", ctypes.c_void_p),
@@ -123,6 +139,7 @@ def _native() -> ctypes.CDLL:
     headers = Path(unicorn.__file__).parent / "include"
     library = ctypes.CDLL(str(build_shared_library(source, include=[headers], stamp=f"unicorn {version('unicorn')}")))
     library.trn_state_size.restype = ctypes.c_size_t
+    library.trn_block_size.restype = ctypes.c_size_t
     library.trn_table_bytes.restype = ctypes.c_size_t
     library.trn_insert.argtypes = (ctypes.POINTER(_State), ctypes.c_void_p, ctypes.c_uint32)
     library.trn_insert.restype = None
@@ -132,8 +149,8 @@ def _native() -> ctypes.CDLL:
     library.trn_reset.restype = None
     library.trn_idle.argtypes = (ctypes.POINTER(_State), ctypes.c_uint64)
     library.trn_idle.restype = None
-    if library.trn_state_size() != ctypes.sizeof(_State):
-        raise AssertionError("block_hook.c and block_hook.py disagree about trn_state_t")
+    if (library.trn_state_size(), library.trn_block_size()) != (ctypes.sizeof(_State), ctypes.sizeof(_Block)):
+        raise AssertionError("block_hook.c and block_hook.py disagree about their structs")
     return library
 
 
@@ -154,6 +171,8 @@ class BlockCounter:
         marks: address of a trn_mark_* function -> phase number. A block that starts there switches the phase; the mark
             function itself, its call's branch and its return are charged to the new phase.
         functions: (start address, size in bytes, name), for the profile.
+        data_reads: charge the memory's wait states for data read through pointers too (tables in flash), not only for
+            literals. Needs a memory hook, which makes the guest about five times slower.
 
     Raises:
         UnknownModel: no such core or memory (an `InputError` and a `ValueError`).
@@ -167,8 +186,10 @@ class BlockCounter:
         memory: str | None = None,
         marks: Mapping[int, int] = {},
         functions: Sequence[tuple[int, int, str]] = (),
+        data_reads: bool = False,
     ) -> None:
-        self._model: TimingModel = model_for(core, memory)
+        data_reads = data_reads and memory is not None
+        self._model: TimingModel = model_for(core, memory, data_reads_apart=data_reads)
         self._lib = _native()
         marks = {address & ~1: phase for address, phase in marks.items()}
         for address, phase in marks.items():
@@ -179,6 +200,7 @@ class BlockCounter:
         self._state = _State()
         self._state.segments = self._segments
         self._state.table = ctypes.addressof(self._table)
+        self._set_up_cache()
         self._state.trained_phases = sum(1 << PHASES.index(name) for name in _TRAINED)
         self._state.miss = self._miss_callback = _Miss(self._miss)
         self._uc: Uc | None = None
@@ -212,6 +234,12 @@ class BlockCounter:
         self._hook(UC_HOOK_BLOCK, self._lib.trn_on_block, ctypes.addressof(self._state), 1, 0)
         if self._model.core.static_division:
             self._hook_divisions(code)
+        if self._model.data_reads_apart and self._model.memory is not None:
+            region = self._model.memory.region
+            self._state.data_wait = SIXTEENTHS * self._model.memory.code.data_wait
+            self._hook(
+                UC_HOOK_MEM_READ, self._lib.trn_on_read, ctypes.addressof(self._state), region.start, region.stop - 1
+            )
 
     def reset(self) -> None:
         """Counters to zero, phase 0, no event pending."""
@@ -241,7 +269,7 @@ class BlockCounter:
     @property
     def memory_cycles(self) -> int:
         """Cycles the memory term adds to `cycles` so far."""
-        return int(self._state.total.memory)
+        return int(self._state.total.memory) // SIXTEENTHS
 
     @property
     def idle_cycles(self) -> int:
@@ -328,6 +356,18 @@ class BlockCounter:
         for segment, phase in zip(self._segments, phases, strict=True):
             segment.phase = phase
 
+    def _set_up_cache(self) -> None:
+        cache = None if self._model.memory is None else self._model.memory.cache
+        if cache is None:
+            return
+        if cache.ways > _MOST_WAYS or cache.sets & (cache.sets - 1) or cache.line & (cache.line - 1):
+            raise ValueError(f"{self._model.name}: {cache} is not a cache the block hook can follow")
+        self._lines = (ctypes.c_uint32 * (cache.sets * cache.ways))()
+        self._state.lines = self._lines
+        self._state.line_shift = cache.line.bit_length() - 1
+        self._state.set_mask = cache.sets - 1
+        self._state.ways = cache.ways
+
     def _function_segment(self, address: int) -> int:
         index = bisect_right(self._segment_starts, address) - 1
         return index + 1 if index >= 0 and address < self._segment_ends[index] else 0
@@ -339,11 +379,15 @@ class BlockCounter:
             row.end = address + size
             row.segment = self._mark_segments.get(address) or self._function_segment(address)
             row.cycles = cost.core.cycles
-            row.memory = cost.memory.cycles
             row.instructions = cost.instructions
             row.taken = cost.core.taken
             row.target = cost.core.target
-            row.target_memory = cost.memory.target
+            row.memory_through = cost.memory.through
+            row.memory_branched = cost.memory.branched
+            row.miss_through = cost.memory.miss_through
+            row.miss_branched = cost.memory.miss_branched
+            row.divider_busy = cost.core.divider_busy
+            row.first_float = _NO_FLOAT if cost.core.first_float is None else cost.core.first_float
         self._lib.trn_insert(self._state, rows, len(blocks))
 
     def _miss(self, address: int, size: int) -> int:
@@ -419,4 +463,4 @@ def find_divisions(code: bytes, address: int) -> list[tuple[int, bool, int, int]
 
 
 def _phase_count(count: _Count) -> PhaseCount:
-    return PhaseCount(int(count.cycles), int(count.memory), int(count.instructions))
+    return PhaseCount(int(count.cycles), int(count.memory) // SIXTEENTHS, int(count.instructions))

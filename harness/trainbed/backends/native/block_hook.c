@@ -22,25 +22,32 @@ enum {
     TRN_TABLE_SIZE = 1 << TRN_TABLE_BITS,
     TRN_PHASES = 6,
     TRN_NO_PHASE = 255,
+    TRN_NO_FLOAT = 0xFFFF,
     TRN_COST_LIMIT = TRN_TABLE_SIZE / 2
 };
 
-/* Cost of one block; all in cycles but `instructions`. Mirrored by ctypes in block_hook.py. */
+/* Cost of one block, in cycles where nothing else is said. Mirrored by ctypes in block_hook.py. */
 typedef struct {
     uint64_t key;            /* address | size << 32; 0 = free slot */
     uint32_t end;            /* address of the byte behind the block: where it goes if no branch is taken */
     uint32_t segment;        /* function or mark the block belongs to */
     uint32_t cycles;         /* core cycles, zero wait states, branch not taken */
-    uint32_t memory;         /* extra cycles of the memory term for straight-line fetch and literal data */
     uint16_t instructions;
     uint16_t taken;          /* core cycles more if the branch at the end is taken */
     uint16_t target;         /* core cycles more if the block was reached by a taken branch */
-    uint16_t target_memory;  /* memory cycles more if the block was reached by a taken branch */
+    uint16_t divider_busy;   /* cycles the float divider still runs when the block ends */
+    uint16_t first_float;    /* when the block first needs the FPU; TRN_NO_FLOAT: never */
+    uint16_t reserved;
+    uint32_t memory_through;  /* what the memory adds, in 1/16 cycle: fetched straight through, ... */
+    uint32_t memory_branched; /* ... or reached by a taken branch */
+    uint16_t miss_through;    /* 1/16 cycle more for each line that is not in the instruction cache */
+    uint16_t miss_branched;
+    uint32_t reserved2;
 } trn_block_t;
 
 typedef struct {
     uint64_t cycles;
-    uint64_t memory;
+    uint64_t memory; /* 1/16 cycle */
     uint64_t instructions;
 } trn_count_t;
 
@@ -67,11 +74,18 @@ typedef struct trn_state {
     uint32_t n_blocks;      /* slots in use */
     uint32_t trained_phases; /* bit per phase */
     uint32_t n_misses;
+    uint32_t divider_busy; /* cycles the float divider still runs behind the last block */
+    uint32_t line_shift;   /* instruction cache: line = address >> line_shift */
+    uint32_t set_mask;
+    uint32_t ways;         /* 0: no cache */
+    uint32_t data_wait;    /* 1/16 cycle for each read that trn_on_read sees */
+    uint32_t reserved;
     trn_count_t phase_start;   /* totals when the phase began */
     trn_count_t segment_start; /* totals when the segment began */
     trn_count_t phases[TRN_PHASES];
     trn_segment_t *segments;
     trn_block_t *table; /* TRN_TABLE_SIZE slots */
+    uint32_t *lines;    /* [set][way], the most recently used first; line number + 1 */
     trn_miss_t miss;    /* works out a block's cost and calls trn_insert; not 0: stop */
     trn_stop_t stop;
     trn_reg_read_t reg_read;
@@ -88,6 +102,7 @@ typedef struct {
 } trn_division_t;
 
 size_t trn_state_size(void);
+size_t trn_block_size(void);
 size_t trn_table_bytes(void);
 void trn_insert(trn_state_t *state, const trn_block_t *blocks, uint32_t n);
 void trn_settle(trn_state_t *state);
@@ -95,10 +110,16 @@ void trn_reset(trn_state_t *state);
 void trn_idle(trn_state_t *state, uint64_t n_cycles);
 void trn_on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user);
 void trn_on_division(uc_engine *uc, uint64_t address, uint32_t size, void *user);
+void trn_on_read(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *user);
 
 size_t trn_state_size(void)
 {
     return sizeof(trn_state_t);
+}
+
+size_t trn_block_size(void)
+{
+    return sizeof(trn_block_t);
 }
 
 size_t trn_table_bytes(void)
@@ -190,9 +211,55 @@ void trn_reset(trn_state_t *state)
     state->idle = 0;
     state->previous_end = 0;
     state->previous_taken = 0;
+    state->divider_busy = 0;
     state->segment = 0;
     state->phase = 0;
+    if (state->ways != 0) {
+        memset(state->lines, 0, sizeof *state->lines * (state->set_mask + 1) * state->ways);
+    }
     state->stopped = 0;
+}
+
+/* How many lines of a block the instruction cache does not hold; afterwards it holds them. */
+static inline uint32_t missed_lines(trn_state_t *state, uint32_t address, uint32_t end)
+{
+    const uint32_t last = (end - 1) >> state->line_shift;
+    const uint32_t ways = state->ways;
+    uint32_t n_missed = 0;
+    for (uint32_t line = address >> state->line_shift; line <= last; line++) {
+        uint32_t *way = &state->lines[(line & state->set_mask) * ways];
+        const uint32_t tag = line + 1;
+        if (way[0] == tag) {
+            continue;
+        }
+        uint32_t found = 1;
+        while (found < ways && way[found] != tag) {
+            found++;
+        }
+        if (found == ways) {
+            n_missed++;
+            found = ways - 1;
+        }
+        for (; found > 0; found--) {
+            way[found] = way[found - 1];
+        }
+        way[0] = tag;
+    }
+    return n_missed;
+}
+
+/* A VDIV or VSQRT that outlives its block: integer code runs on, the next float instruction waits. */
+static void run_divider(trn_state_t *state, const trn_block_t *block, uint32_t gap)
+{
+    const uint32_t busy = state->divider_busy > gap ? state->divider_busy - gap : 0;
+    if (block->first_float == TRN_NO_FLOAT) {
+        state->divider_busy = busy > block->cycles ? busy - block->cycles : 0;
+        return;
+    }
+    if (busy > block->first_float) {
+        state->total.cycles += busy - block->first_float;
+    }
+    state->divider_busy = block->divider_busy;
 }
 
 void trn_on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user)
@@ -216,18 +283,29 @@ void trn_on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user)
             block = find(state->table, key);
         }
     }
+    uint32_t gap = 0;
+    uint32_t memory = block->memory_through;
+    uint32_t miss = block->miss_through;
     if ((uint32_t)address != state->previous_end) {
-        state->total.cycles += state->previous_taken + block->target;
-        state->total.memory += block->target_memory;
+        gap = state->previous_taken + block->target;
+        state->total.cycles += gap;
+        memory = block->memory_branched;
+        miss = block->miss_branched;
+    }
+    if (state->ways != 0) {
+        memory += miss * missed_lines(state, (uint32_t)address, block->end);
     }
     if (__builtin_expect(block->segment != state->segment, 0)) {
         enter_segment(state, block->segment);
     }
     state->total.cycles += block->cycles;
-    state->total.memory += block->memory;
+    state->total.memory += memory;
     state->total.instructions += block->instructions;
     state->previous_end = block->end;
     state->previous_taken = block->taken;
+    if (__builtin_expect((state->divider_busy | block->divider_busy) != 0, 0)) {
+        run_divider(state, block, gap);
+    }
 }
 
 static inline uint32_t bits_of(uint32_t value)
@@ -251,4 +329,16 @@ void trn_on_division(uc_engine *uc, uint64_t address, uint32_t size, void *user)
     }
     division->state->total.cycles += division->cycles[bits_of(n) * 33 + bits_of(d)];
     division->state->total.cycles -= division->charged;
+}
+
+/* Charges a read of data in the memory the model covers. */
+void trn_on_read(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *user)
+{
+    trn_state_t *state = user;
+    (void)uc;
+    (void)type;
+    (void)address;
+    (void)size;
+    (void)value;
+    state->total.memory += state->data_wait;
 }

@@ -10,14 +10,16 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from trainbed.backends.timing.cache import cache_directory, write_atomically
 from trainbed.backends.timing.model import BlockCost, CoreCost, MemoryCost, TimingModel
 
-# address, size, core cycles, memory cycles, instructions, taken, target, target memory
-_ROW = struct.Struct("<IIIIHHHH")
-_MAGIC = b"trnblk01"
+# address, size, core cycles, taken, target, divider busy, first float, instructions, memory: through, branched, misses
+_ROW = struct.Struct("<IIIHHHHHIIHH")
+_NO_FLOAT = 0xFFFF
+_MAGIC = b"trnblk03"
 
 
 class BlockCostCache:
@@ -60,8 +62,9 @@ class BlockCostCache:
             return
         rows = [
             _ROW.pack(
-                address, size, cost.core.cycles, cost.memory.cycles, cost.instructions, cost.core.taken,
-                cost.core.target, cost.memory.target,
+                address, size, cost.core.cycles, cost.core.taken, cost.core.target, cost.core.divider_busy,
+                _NO_FLOAT if cost.core.first_float is None else cost.core.first_float, cost.instructions,
+                cost.memory.through, cost.memory.branched, cost.memory.miss_through, cost.memory.miss_branched,
             )
             for (address, size), cost in sorted(self._costs.items())
         ]  # fmt: skip
@@ -75,6 +78,7 @@ class BlockCostCache:
 
 def _file_for(model: TimingModel, code: Sequence[tuple[int, bytes]]) -> Path | None:
     digest = hashlib.sha256(model.name.encode())
+    digest.update(_rules())
     filled = False
     for begin, content in sorted(code):
         content = content.rstrip(b"\0").rstrip(b"\xff")
@@ -84,6 +88,12 @@ def _file_for(model: TimingModel, code: Sequence[tuple[int, bytes]]) -> Path | N
     if not filled:
         return None
     return cache_directory("blocks") / f"{digest.hexdigest()[:32]}.bin"
+
+
+@lru_cache(maxsize=1)
+def _rules() -> bytes:
+    """The source of the models: a changed rule must not meet costs the old one worked out."""
+    return b"\0".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
 
 
 def _load(file: Path) -> dict[tuple[int, int], BlockCost]:
@@ -97,7 +107,7 @@ def _load(file: Path) -> dict[tuple[int, int], BlockCost]:
         return {}
     costs = {}
     for row in _ROW.iter_unpack(body):
-        address, size, cycles, memory, instructions, taken, target, target_memory = row
-        core = CoreCost(cycles, taken, target)
-        costs[address, size] = BlockCost(core, MemoryCost(memory, target_memory), instructions)
+        address, size, cycles, taken, target, busy, first, instructions, *memory = row
+        core = CoreCost(cycles, taken, target, busy, None if first == _NO_FLOAT else first)
+        costs[address, size] = BlockCost(core, MemoryCost(*memory), instructions)
     return costs

@@ -8,9 +8,11 @@ is reported as core cycles and memory cycles.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from trainbed.backends.timing.fetch import ZERO_WAIT, CodeMemory
+from trainbed.backends.timing.memory import InstructionCache
 from trainbed.backends.timing.thumb import Instruction, decode_block
 
 
@@ -19,20 +21,33 @@ class CoreCost:
     """Core cycles of a block at zero wait states.
 
     ``cycles``: straight through, branch at the end not taken. ``taken``: more if it is taken. ``target``: more if the
-    block was itself reached by a taken branch.
+    block was itself reached by a taken branch. ``divider_busy``: how long the floating-point divider still runs when
+    the block ends. ``first_float``: when the block first needs the FPU, counted from its start; None: never.
     """
 
     cycles: int
     taken: int
     target: int
+    divider_busy: int = 0
+    first_float: int | None = None
+
+
+SIXTEENTHS = 16
+"""Memory costs are kept in sixteenths of a cycle: a cache miss is partly hidden by the prefetch buffer."""
 
 
 @dataclass(frozen=True)
 class MemoryCost:
-    """Cycles the memory adds to a block: fetched straight through, and more if reached by a taken branch."""
+    """What the memory adds to a block, in sixteenths of a cycle.
 
-    cycles: int = 0
-    target: int = 0
+    ``through`` and ``branched``: fetched straight through, or reached by a taken branch, every line in the cache (or no
+    cache). ``miss_through`` and ``miss_branched``: more for each line that is not in the cache.
+    """
+
+    through: int = 0
+    branched: int = 0
+    miss_through: int = 0
+    miss_branched: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,8 +66,8 @@ class CoreModel(Protocol):
     static_division: int
     """Cycles `block` charges for a division, whose operands it cannot know; 0: the core has no divider."""
 
-    def block(self, instructions: Sequence[Instruction]) -> CoreCost:
-        """Cost of a block; its last instruction is the only one that may branch."""
+    def block(self, instructions: Sequence[Instruction], memory: CodeMemory = ZERO_WAIT) -> CoreCost:
+        """Cost of a block in ``memory``; its last instruction is the only one that may branch."""
         ...
 
     def division_cycles(self, dividend_bits: int, divisor_bits: int) -> int:
@@ -64,13 +79,13 @@ class CoreModel(Protocol):
 
 
 class MemoryModel(Protocol):
-    """Wait states of one memory system."""
+    """Wait states of one memory system: what the fetch unit meets on a hit, and the cache, if there is one."""
 
     name: str
-
-    def block(self, instructions: Sequence[Instruction]) -> MemoryCost:
-        """Cycles to add to a block."""
-        ...
+    region: range
+    """Addresses it answers for; code elsewhere runs at zero wait states."""
+    code: CodeMemory
+    cache: InstructionCache | None
 
 
 @dataclass(frozen=True)
@@ -79,14 +94,39 @@ class TimingModel:
 
     core: CoreModel
     memory: MemoryModel | None = None
+    data_reads_apart: bool = False
+    """Reads of data in ``memory`` are charged as they happen, so blocks do not charge their literals."""
 
     @property
     def name(self) -> str:
         """For example "cortex-m4/1 + nrf52840-flash/1"."""
-        return self.core.name if self.memory is None else f"{self.core.name} + {self.memory.name}"
+        if self.memory is None:
+            return self.core.name
+        return f"{self.core.name} + {self.memory.name}" + (" + data reads" if self.data_reads_apart else "")
 
     def cost(self, code: bytes, address: int) -> BlockCost:
         """Cost of the block ``code`` at ``address``."""
         instructions = decode_block(code, address)
-        memory = MemoryCost() if self.memory is None else self.memory.block(instructions)
-        return BlockCost(self.core.block(instructions), memory, len(instructions))
+        core = self.core.block(instructions)
+        return BlockCost(core, self._memory_cost(instructions, core), len(instructions))
+
+    def _memory_cost(self, instructions: Sequence[Instruction], core: CoreCost) -> MemoryCost:
+        if self.memory is None or not instructions or instructions[0].address not in self.memory.region:
+            return MemoryCost()
+        code = replace(self.memory.code, data_wait=0) if self.data_reads_apart else self.memory.code
+        hit = self.core.block(instructions, code)
+        through = max(0, hit.cycles - core.cycles)
+        branched = max(0, hit.cycles + hit.target - core.cycles - core.target)
+        cache = self.memory.cache
+        if cache is None:
+            return MemoryCost(SIXTEENTHS * through, SIXTEENTHS * branched)
+        missed = replace(code, line_bytes=cache.line, line_wait=cache.miss_wait)
+        miss = self.core.block(instructions, missed)
+        end = instructions[-1].address + instructions[-1].size - 1
+        lines = end // cache.line - instructions[0].address // cache.line + 1
+        return MemoryCost(
+            SIXTEENTHS * through,
+            SIXTEENTHS * branched,
+            max(0, round(SIXTEENTHS * (miss.cycles - hit.cycles) / lines)),
+            max(0, round(SIXTEENTHS * (miss.cycles + miss.target - hit.cycles - hit.target) / lines)),
+        )

@@ -6,12 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from trainbed.backends.timing.cortex_m4 import CortexM4
-from trainbed.backends.timing.memory import Nrf52840Flash
+from trainbed.backends.timing.memory import Nrf52840Flash, Nrf52840FlashUncached
 from trainbed.backends.timing.model import CoreModel, MemoryModel, TimingModel
 from trainbed.errors import InputError
 
 _CORES: dict[str, Callable[[], CoreModel]] = {"cortex-m4": CortexM4}
-_MEMORIES: dict[str, Callable[[], MemoryModel]] = {"nrf52840": Nrf52840Flash}
+_MEMORIES: dict[str, Callable[[], MemoryModel]] = {
+    "nrf52840": Nrf52840Flash,
+    "nrf52840-uncached": Nrf52840FlashUncached,
+}
 
 
 class UnknownModel(InputError, ValueError):
@@ -28,8 +31,8 @@ def memory_names() -> tuple[str, ...]:
     return tuple(_MEMORIES)
 
 
-def model_for(core: str, memory: str | None = None) -> TimingModel:
-    """The cycle model of a core and its memory.
+def model_for(core: str, memory: str | None = None, *, data_reads_apart: bool = False) -> TimingModel:
+    """The cycle model of a core and its memory; see `TimingModel`.
 
     Raises:
         UnknownModel: no model of that name.
@@ -38,4 +41,4 @@ def model_for(core: str, memory: str | None = None) -> TimingModel:
         raise UnknownModel(f"no cycle model for core {core!r}; there is one for {', '.join(_CORES)}")
     if memory is not None and memory not in _MEMORIES:
         raise UnknownModel(f"no memory model {memory!r}; there is one for {', '.join(_MEMORIES)}")
-    return TimingModel(_CORES[core](), None if memory is None else _MEMORIES[memory]())
+    return TimingModel(_CORES[core](), None if memory is None else _MEMORIES[memory](), data_reads_apart)
