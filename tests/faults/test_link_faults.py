@@ -101,7 +101,11 @@ def test_a_burst_of_64_kib_is_refused_and_forgotten(guest: Loopback, clean: Outc
 
 
 MUTANTS = {
-    "executes a repeated request again": ("link/link.c", "link_state.session && header.seq == link_state.last_seq", "false"),
+    "executes a repeated request again": (
+        "link/link.c",
+        "link_state.session && header.seq == link_state.last_seq",
+        "false",
+    ),
     "does not check the CRC": ("link/frame.c", "trn_crc32(0, frame, n_body) != crc", "n_body == crc"),
     "forgets the answer it sent": (
         "link/link.c",
