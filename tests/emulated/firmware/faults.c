@@ -25,6 +25,8 @@ WAY breakpoint(void) { __asm__ volatile("bkpt #0"); }
 WAY loop_for_ever(void) { for (;;) { sink++; } }
 WAY sleep_for_ever(void) { irq_off(); NVIC_ICPR0 = 1u << UARTE_IRQ; STOPRX = 1; REG(0xE000E180) = 0xFFFFFFFFu; for (;;) { sleep(); } }
 WAY trn_fault_parked(void) { REG(0xE000E180) = 0xFFFFFFFFu; for (;;) { sleep(); } }
+WAY sleep_in_vain(void) { irq_off(); REG(0xE000E200) = 1u << UARTE_IRQ; for (;;) { sleep(); } }
+WAY trn_fault_with_interrupt(void) { REG(0xE000E200) = 1u << UARTE_IRQ; for (;;) { sleep(); } }
 WAY fall_through_stack(void) { __asm__ volatile("1: push {r0-r7}\n\tb 1b"); }
 WAY big_frame(void) { volatile uint8_t frame[4096]; frame[0] = 1; sink = frame[0]; }
 WAY use_float(void) { __asm__ volatile("nop\n\tvmov.f32 s0, #1.0"); }
@@ -65,6 +67,8 @@ int main(void)
     case 'l': loop_for_ever(); break;
     case 'z': sleep_for_ever(); break;
     case 'P': trn_fault_parked(); break;
+    case 'i': sleep_in_vain(); break;
+    case 'I': trn_fault_with_interrupt(); break;
     case 's': sink = recurse(100000); break;
     case 't': fall_through_stack(); break;
     case 'g': big_frame(); break;

@@ -22,6 +22,7 @@ void unhandled(void)
 void halt(void)
 {
     irq_off();
+    REG(0xE000E180) = 0xFFFFFFFFu; /* a pending interrupt would end the sleep, again and again */
     for (;;) {
         sleep();
     }

@@ -34,8 +34,8 @@ from trainbed.errors import InputError
 STACK_PAINT = 0xA5
 _VAIN_SLEEPS = 20_000
 """As many WFI in a row end at once, at one place: an interrupt is pending that the guest neither takes nor clears."""
-_SLICE_CYCLES = 400_000_000
-"""The guest is stopped this often to look at the wall clock: about once a second."""
+_SLICE_CYCLES = 50_000_000
+"""The guest is stopped this often to look at the wall clock: some five times a second."""
 _CORES = {"cortex-m4": arm.UC_CPU_ARM_CORTEX_M4, "cortex-m4f": arm.UC_CPU_ARM_CORTEX_M4}
 _INTR_SVC, _INTR_BREAKPOINT, _INTR_RETURN = 2, 7, 8
 _UNTIL = 0xFFFF_FFFF
@@ -183,6 +183,8 @@ class Machine:
         in_vain = self._wake_pending() and self._slept_at == self._pc
         self._vain_sleeps = self._vain_sleeps + 1 if in_vain else 0
         self._slept_at = self._pc
+        if self._vain_sleeps > 0:
+            self._faults.check_park(self._pc)
         if self._vain_sleeps > _VAIN_SLEEPS:
             raise self._hang("the guest sleeps in vain: an interrupt is pending that it neither takes nor clears")
         while not self._wake_pending():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is due when. Time is the counter's core cycles: two runs of a firmware see the same events at the same cycles."""
+"""What is due when. Time is the counter's core cycles: two runs of a firmware see events at the same cycles."""
 
 from __future__ import annotations
 
