@@ -7,7 +7,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,13 +40,8 @@ def load_npz(data: NpzData, *, base_dir: Path) -> Raw:
     path = base_dir / data.npz
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except _DAMAGE:
-        raise DataError(f"{path}: is not an .npz file") from None
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise DataError(f"{path}: is one array (.npy); an .npz with {', '.join(KEYS)} is needed")
-    with archive:
+    with path.open("rb") as stream:
+        archive = _open(stream, path)
         missing = [key for key in KEYS if key not in archive.files]
         if missing:
             held = ", ".join(archive.files[:12]) or "nothing"
@@ -56,6 +51,17 @@ def load_npz(data: NpzData, *, base_dir: Path) -> Raw:
         offset = _factor(archive, "x_offset", data.offset, 0.0, path)
     x_train, x_test, scale, offset = _travel_form(x_train, x_test, scale, offset, path)
     return Raw(str(path), x_train, y_train, x_test, y_test, scale=scale, offset=offset)
+
+
+def _open(stream: BinaryIO, path: Path) -> Any:
+    """The archive in an open file: np.load leaves a file it opened itself open when the archive is damaged."""
+    try:
+        archive = np.load(stream, allow_pickle=False)
+    except _DAMAGE:
+        raise DataError(f"{path}: is not an .npz file") from None
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise DataError(f"{path}: is one array (.npy); an .npz with {', '.join(KEYS)} is needed")
+    return archive
 
 
 def _member(archive: Any, key: str, path: Path) -> NDArray[Any]:

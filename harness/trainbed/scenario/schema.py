@@ -40,6 +40,7 @@ class NetworkKeys(Keys):
     @model_validator(mode="before")
     @classmethod
     def _layers_or_a_file(cls, value: Any) -> Any:
+        value = {} if value is None else value
         if isinstance(value, dict) and "onnx" not in value:
             for key in ("input", "layers"):
                 if value.keys() <= set(cls.key_names()) and not value.get(key):
