@@ -38,10 +38,13 @@ def activation_gradient(d: F32, y: F32, activation: Activation) -> F32:
         return np.where((y > ZERO) & (y < _SIX), d, ZERO)
     if activation is Activation.LEAKY_RELU:
         return np.where(y > ZERO, d, _SLOPE * d)
+    error: F32
     if activation is Activation.SIGMOID:
-        return d * (y * (ONE - y))
+        error = d * (y * (ONE - y))
+        return error
     if activation is Activation.TANH:
-        return d * (ONE - y * y)
+        error = d * (ONE - y * y)
+        return error
     if activation is Activation.SOFTMAX:
         return _softmax_gradient(flat(d), flat(y)).reshape(d.shape)
     return d

@@ -72,10 +72,12 @@ def channel_major(x: F32) -> F32:
 def batch_first(y: F32, height: int, width: int) -> F32:
     """A view ``[B, H, W, C]`` of ``[C, H*W, B]``."""
     channels, _, n = y.shape
-    return y.reshape(channels, height, width, n).transpose(3, 1, 2, 0)
+    view: F32 = y.reshape(channels, height, width, n).transpose(3, 1, 2, 0)
+    return view
 
 
 def flat(x: F32) -> F32:
     """``[B, ...]`` to ``[B, N]``, elements in H, W, C order, the batch last in memory."""
     n = x.shape[0]
-    return np.moveaxis(x, 0, -1).reshape(-1, n).T
+    rows: F32 = np.moveaxis(x, 0, -1).reshape(-1, n).T
+    return rows

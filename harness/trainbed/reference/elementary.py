@@ -87,7 +87,8 @@ def sigmoid(x: F32) -> F32:
     """
     e = exp_neg(-np.abs(x))
     d = ONE + e
-    return np.where(x >= ZERO, ONE / d, e / d)
+    y: F32 = np.where(x >= ZERO, ONE / d, e / d)
+    return y
 
 
 def tanh(x: F32) -> F32:
@@ -102,7 +103,8 @@ def tanh(x: F32) -> F32:
     near = (horner(s, _TANH) * s) * safe + safe
     e = exp_neg(np.float32(-2.0) * magnitude)
     t = (ONE - e) / (ONE + e)
-    return np.where(small, near, np.where(x < ZERO, -t, t))
+    y: F32 = np.where(small, near, np.where(x < ZERO, -t, t))
+    return y
 
 
 def softmax_parts(z: F32) -> tuple[F32, F32, F32]:
@@ -120,4 +122,5 @@ def softmax_parts(z: F32) -> tuple[F32, F32, F32]:
 def softmax(z: F32) -> F32:
     """Softmax over the last axis of ``[B, n]``."""
     _, e, s = softmax_parts(z)
-    return e * (ONE / s)[:, None]
+    p: F32 = e * (ONE / s)[:, None]
+    return p

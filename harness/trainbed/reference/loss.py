@@ -28,10 +28,13 @@ def loss_gradient(p: F32, t: F32, loss: Loss, activation: Activation) -> F32:
     """Outputs and targets of one batch to the error at the last layer's sum, ``[B, n]``."""
     scale = ONE / np.float32(p.shape[0])
     inv_n = np.float32(1.0 / p.shape[1])
+    error: F32
     if loss is Loss.CATEGORICAL_CROSSENTROPY:
-        return (p - t) * scale
+        error = (p - t) * scale
+        return error
     if loss is Loss.BINARY_CROSSENTROPY:
-        return (p - t) * (scale * inv_n)
+        error = (p - t) * (scale * inv_n)
+        return error
     return activation_gradient((p - t) * (_TWO * (scale * inv_n)), p, activation)
 
 
@@ -41,7 +44,8 @@ def mse(p: F32, t: F32) -> F32:
     for k in range(p.shape[1]):
         difference = p[:, k] - t[:, k]
         total = total + difference * difference
-    return total * np.float32(1.0 / p.shape[1])
+    mean: F32 = total * np.float32(1.0 / p.shape[1])
+    return mean
 
 
 def binary_crossentropy(z: F32, t: F32) -> tuple[F32, F32]:

@@ -34,12 +34,14 @@ def random_stream(key: int, n: int) -> U32:
 
 def uniform(key: int, n: int) -> F32:
     """``n`` numbers uniform in [-1, 1), multiples of 2**-23, ``[n]``."""
-    return (random_stream(key, n) >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-23) - ONE
+    u: F32 = (random_stream(key, n) >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-23) - ONE
+    return u
 
 
 def uniform_weights(key: int, n: int, *, limit: float) -> F32:
     """``n`` weights uniform in [-limit, limit), the limit rounded to float32; never -0."""
-    return uniform(key, n) * np.float32(limit) + ZERO
+    weights: F32 = uniform(key, n) * np.float32(limit) + ZERO
+    return weights
 
 
 def weight_key(seed: int, number: int) -> int:
@@ -75,4 +77,5 @@ def _mix(x: U32) -> U32:
     x = x * np.uint32(0x7FEB352D)
     x = x ^ (x >> np.uint32(15))
     x = x * np.uint32(0x846CA68B)
-    return x ^ (x >> np.uint32(16))
+    mixed: U32 = x ^ (x >> np.uint32(16))
+    return mixed
