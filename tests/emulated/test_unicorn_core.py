@@ -28,7 +28,7 @@ def experiment(image: GuestImage, order: bytes) -> tuple[int, ...]:
 def test_systick_interrupts_keep_their_period_and_the_floating_point_context(interrupts: GuestImage) -> None:
     ticks, *stamps, expected, found, flag = experiment(interrupts, b"t")
     assert ticks == 10
-    # The handler is entered before the first block that starts after the wrap, so each stamp is late by less than a block.
+    # The handler is entered at the first block that starts after the wrap: each stamp is late by less than a block.
     assert all(0 <= stamp - 6400 * (i + 1) < 120 for i, stamp in enumerate(stamps))
     assert found == expected
     assert flag == 0

@@ -64,7 +64,7 @@ def test_a_fault_names_its_kind_its_function_and_its_line(
 def test_dma_from_flash_is_a_fault(faulty: GuestImage) -> None:
     with opened(faulty) as guest:
         guest.start()
-        with pytest.raises(GuestFault, match="TXD.PTR") as caught:
+        with pytest.raises(GuestFault, match=r"TXD\.PTR") as caught:
             guest.exchange(b"d", budget=SHORT)
     assert caught.value.kind == "read_unmapped"
     assert caught.value.where.startswith("uart_send (guest.c:")
@@ -117,14 +117,14 @@ def test_a_guest_asleep_for_good_is_a_hang_at_once(faulty: GuestImage) -> None:
     with opened(faulty) as guest:
         guest.start()
         guest.exchange(b"", budget=SHORT)
-        with pytest.raises(GuestHang, match="nothing can wake it.*sleep_for_ever"):
+        with pytest.raises(GuestHang, match=r"nothing can wake it.*sleep_for_ever"):
             guest.exchange(b"z", budget=SHORT)
 
 
 def test_sleep_that_ends_at_once_for_ever_is_a_hang(faulty: GuestImage) -> None:
     with opened(faulty) as guest:
         guest.start()
-        with pytest.raises(GuestHang, match="in vain.*sleep_in_vain"):
+        with pytest.raises(GuestHang, match=r"in vain.*sleep_in_vain"):
             guest.exchange(b"i", budget=SHORT)
 
 

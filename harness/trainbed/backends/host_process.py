@@ -29,7 +29,7 @@ _SIGNAL_FAULTS = {
     signal.SIGFPE: "assertion", signal.SIGABRT: "assertion", signal.SIGTRAP: "assertion",
 }  # fmt: skip
 _SANITIZER = re.compile(r"(?:AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error): *([^\n]*)")
-_FRAME = re.compile(r"#\d+ 0x[0-9a-f]+ in (\S+) ([^\s:()]+:\d+)")
+_FRAME = re.compile(r"#\d+ 0x[0-9a-f]+ in (\S+) (?:[^\s:()]*/)?([^\s:()/]+:\d+)")
 
 
 class HostProcessGuest:
@@ -53,6 +53,11 @@ class HostProcessGuest:
     def version(self) -> str:
         """The host's own machine."""
         return os.uname().machine
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, while the guest runs."""
+        return None if self._process is None else self._process.pid
 
     def start(self) -> None:
         """A fresh process, run to its first wait."""
@@ -199,7 +204,9 @@ class HostProcessGuest:
         name = self._image.elf.name
         report = _SANITIZER.search(text)
         if report:
-            frame = next((match for match in _FRAME.finditer(text) if "san" not in match[2]), None)
+            frame = next(
+                (match for match in _FRAME.finditer(text) if not match[2].startswith(("asan", "sanitizer"))), None
+            )
             where = f"{frame[1]} ({frame[2]})" if frame else name
             return GuestFault("assertion", pc=0, where=where, detail=f"{report[1].strip()}\n{tail}")
         if code < 0 and signal.Signals(-code) in _SIGNAL_FAULTS:

@@ -7,6 +7,7 @@ soon as the other end is gone, even while a guest runs. Ctrl-C is the parent's b
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
@@ -34,6 +35,7 @@ class Service:
 
         if not (self._healthy and self._guest is not None and self._guest.config == config):
             self._guest = None
+            gc.collect()  # an engine and its callbacks hold each other: some 10 MB until the cycle is found
             self._guest = UnicornGuest(config)
             self._healthy = True
         return str(self._guest.version)
