@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares the nRF52840 cycle model with the NIST lightweight-cryptography measurements on an Arduino Nano 33 BLE.
 
-The programs are built by hand, outside this project, one per row: ``<kind>_<submission>_<variant>_<implementation>_<opt>.elf``
-with kind ``hash`` or ``aead``, tags as `measure.py` describes, row n the n-th size of the csv file. A row counts if the code is
-the code that was measured as far as that can be told: its size in flash is within ``--tolerance`` of the published one.
+The programs are built by hand, outside this project, one per row:
+<kind>_<submission>_<variant>_<implementation>_<opt>.elf with kind hash or aead, tags as `measure.py` describes, row n
+the n-th size of the csv file. A row counts if the code is the code that was measured, as far as that can be told: its
+size in flash is within ``--tolerance`` of the published one.
 
-Rows are split by implementation: even SHA-256 of "submission/variant/implementation" chose the model, odd ones check it.
+Rows are split by implementation: an even SHA-256 of "submission/variant/implementation" chose the model, an odd one
+checks it.
 
-    python benchmarks/cycle_model/nrf52840.py --elves DIR --measured hash.csv aead.csv --sizes hash-summary.csv aead-summary.csv
+    python benchmarks/cycle_model/nrf52840.py --elves DIR --measured hash.csv aead.csv \\
+        --sizes nano33ble-hash-summary.csv nano33ble-aead-summary.csv
 """
 
 from __future__ import annotations

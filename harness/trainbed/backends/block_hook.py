@@ -41,8 +41,9 @@ NEVER = 2**63
 
 _TRAINED = ("forward", "backward", "update")
 _NO_PHASE = 255
-_NO_FLOAT = 0xFFFF
-_MOST_WAYS = 4
+_NO_FLOAT = 0xFF
+_WAYS = 2
+_HOST_LINE = 64
 _REGISTER_BASE = arm_const.UC_ARM_REG_R0
 _SPECIAL_REGISTERS = {
     13: arm_const.UC_ARM_REG_SP,
@@ -63,20 +64,18 @@ class PhaseCount:
 class _Block(ctypes.Structure):
     _fields_ = (
         ("key", ctypes.c_uint64),
-        ("end", ctypes.c_uint32),
-        ("segment", ctypes.c_uint32),
-        ("cycles", ctypes.c_uint32),
+        ("segment", ctypes.c_uint16),
+        ("cycles", ctypes.c_uint16),
         ("instructions", ctypes.c_uint16),
-        ("taken", ctypes.c_uint16),
-        ("target", ctypes.c_uint16),
-        ("divider_busy", ctypes.c_uint16),
-        ("first_float", ctypes.c_uint16),
-        ("reserved", ctypes.c_uint16),
-        ("memory_through", ctypes.c_uint32),
-        ("memory_branched", ctypes.c_uint32),
-        ("miss_through", ctypes.c_uint16),
-        ("miss_branched", ctypes.c_uint16),
-        ("reserved2", ctypes.c_uint32),
+        ("memory_through", ctypes.c_uint16),
+        ("memory_branched", ctypes.c_uint16),
+        ("miss_through", ctypes.c_uint8),
+        ("miss_branched", ctypes.c_uint8),
+        ("taken", ctypes.c_uint8),
+        ("target", ctypes.c_uint8),
+        ("divider_busy", ctypes.c_uint8),
+        ("first_float", ctypes.c_uint8),
+        ("reserved", ctypes.c_uint8 * 8),
     )
 
 
@@ -95,27 +94,25 @@ class _State(ctypes.Structure):
     _fields_ = (
         ("total", _Count),
         ("next_event", ctypes.c_uint64),
-        ("idle", ctypes.c_uint64),
+        ("table", ctypes.c_void_p),
+        ("lines", ctypes.POINTER(ctypes.c_uint32)),
         ("previous_end", ctypes.c_uint32),
         ("previous_taken", ctypes.c_uint32),
         ("segment", ctypes.c_uint32),
-        ("phase", ctypes.c_uint32),
-        ("stopped", ctypes.c_uint32),
-        ("n_blocks", ctypes.c_uint32),
-        ("trained_phases", ctypes.c_uint32),
-        ("n_misses", ctypes.c_uint32),
         ("divider_busy", ctypes.c_uint32),
         ("line_shift", ctypes.c_uint32),
         ("set_mask", ctypes.c_uint32),
-        ("ways", ctypes.c_uint32),
+        ("phase", ctypes.c_uint32),
+        ("stopped", ctypes.c_uint32),
+        ("n_blocks", ctypes.c_uint32),
+        ("n_misses", ctypes.c_uint32),
+        ("trained_phases", ctypes.c_uint32),
         ("data_wait", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
+        ("idle", ctypes.c_uint64),
         ("phase_start", _Count),
         ("segment_start", _Count),
         ("phases", _Count * len(PHASES)),
         ("segments", ctypes.POINTER(_Segment)),
-        ("table", ctypes.c_void_p),
-        ("lines", ctypes.POINTER(ctypes.c_uint32)),
         ("miss", _Miss),
         ("stop", ctypes.c_void_p),
         ("reg_read", ctypes.c_void_p),
@@ -196,10 +193,11 @@ class BlockCounter:
             if not 0 <= phase < len(PHASES):
                 raise ValueError(f"mark at 0x{address:08x}: no phase {phase}, only 0 to {len(PHASES) - 1}")
         self._build_segments(marks, functions)
-        self._table = ctypes.create_string_buffer(self._lib.trn_table_bytes())
+        self._memory = ctypes.create_string_buffer(self._lib.trn_table_bytes() + _HOST_LINE)
+        self._table = (ctypes.addressof(self._memory) + _HOST_LINE - 1) // _HOST_LINE * _HOST_LINE
         self._state = _State()
         self._state.segments = self._segments
-        self._state.table = ctypes.addressof(self._table)
+        self._state.table = self._table
         self._set_up_cache()
         self._state.trained_phases = sum(1 << PHASES.index(name) for name in _TRAINED)
         self._state.miss = self._miss_callback = _Miss(self._miss)
@@ -249,7 +247,7 @@ class BlockCounter:
 
     def flush(self) -> None:
         """Forgets block costs; call it when code in guest memory changed (and flush Unicorn's translations too)."""
-        ctypes.memset(self._table, 0, len(self._table))
+        ctypes.memset(self._table, 0, self._lib.trn_table_bytes())
         self._state.n_blocks = 0
         if self._costs is not None:
             self._costs.forget()
@@ -360,13 +358,12 @@ class BlockCounter:
         cache = None if self._model.memory is None else self._model.memory.cache
         if cache is None:
             return
-        if cache.ways > _MOST_WAYS or cache.sets & (cache.sets - 1) or cache.line & (cache.line - 1):
+        if cache.ways != _WAYS or cache.sets & (cache.sets - 1) or cache.line & (cache.line - 1):
             raise ValueError(f"{self._model.name}: {cache} is not a cache the block hook can follow")
         self._lines = (ctypes.c_uint32 * (cache.sets * cache.ways))()
         self._state.lines = self._lines
         self._state.line_shift = cache.line.bit_length() - 1
         self._state.set_mask = cache.sets - 1
-        self._state.ways = cache.ways
 
     def _function_segment(self, address: int) -> int:
         index = bisect_right(self._segment_starts, address) - 1
@@ -376,18 +373,18 @@ class BlockCounter:
         rows = (_Block * len(blocks))()
         for row, (address, size, cost) in zip(rows, blocks, strict=True):
             row.key = address | size << 32
-            row.end = address + size
             row.segment = self._mark_segments.get(address) or self._function_segment(address)
-            row.cycles = cost.core.cycles
+            row.cycles = min(cost.core.cycles, 0xFFFF)
             row.instructions = cost.instructions
             row.taken = cost.core.taken
             row.target = cost.core.target
-            row.memory_through = cost.memory.through
-            row.memory_branched = cost.memory.branched
-            row.miss_through = cost.memory.miss_through
-            row.miss_branched = cost.memory.miss_branched
+            row.memory_through = min(cost.memory.through, 0xFFFF)
+            row.memory_branched = min(cost.memory.branched, 0xFFFF)
+            row.miss_through = min(cost.memory.miss_through, 0xFF)
+            row.miss_branched = min(cost.memory.miss_branched, 0xFF)
             row.divider_busy = cost.core.divider_busy
-            row.first_float = _NO_FLOAT if cost.core.first_float is None else cost.core.first_float
+            # No division runs for as long as 254 cycles: a later first use needs no exact figure.
+            row.first_float = _NO_FLOAT if cost.core.first_float is None else min(cost.core.first_float, _NO_FLOAT - 1)
         self._lib.trn_insert(self._state, rows, len(blocks))
 
     def _miss(self, address: int, size: int) -> int:

@@ -22,27 +22,28 @@ enum {
     TRN_TABLE_SIZE = 1 << TRN_TABLE_BITS,
     TRN_PHASES = 6,
     TRN_NO_PHASE = 255,
-    TRN_NO_FLOAT = 0xFFFF,
+    TRN_NO_FLOAT = 0xFF,
     TRN_COST_LIMIT = TRN_TABLE_SIZE / 2
 };
 
-/* Cost of one block, in cycles where nothing else is said. Mirrored by ctypes in block_hook.py. */
+/*
+ * Cost of one block, in cycles where nothing else is said. 32 bytes: two to a cache line of the host.
+ * Mirrored by ctypes in block_hook.py.
+ */
 typedef struct {
-    uint64_t key;            /* address | size << 32; 0 = free slot */
-    uint32_t end;            /* address of the byte behind the block: where it goes if no branch is taken */
-    uint32_t segment;        /* function or mark the block belongs to */
-    uint32_t cycles;         /* core cycles, zero wait states, branch not taken */
+    uint64_t key;             /* address | size << 32; 0 = free slot */
+    uint16_t segment;         /* function or mark the block belongs to */
+    uint16_t cycles;          /* core cycles, zero wait states, branch not taken */
     uint16_t instructions;
-    uint16_t taken;          /* core cycles more if the branch at the end is taken */
-    uint16_t target;         /* core cycles more if the block was reached by a taken branch */
-    uint16_t divider_busy;   /* cycles the float divider still runs when the block ends */
-    uint16_t first_float;    /* when the block first needs the FPU; TRN_NO_FLOAT: never */
-    uint16_t reserved;
-    uint32_t memory_through;  /* what the memory adds, in 1/16 cycle: fetched straight through, ... */
-    uint32_t memory_branched; /* ... or reached by a taken branch */
-    uint16_t miss_through;    /* 1/16 cycle more for each line that is not in the instruction cache */
-    uint16_t miss_branched;
-    uint32_t reserved2;
+    uint16_t memory_through;  /* what the memory adds, in 1/16 cycle: fetched straight through, ... */
+    uint16_t memory_branched; /* ... or reached by a taken branch */
+    uint8_t miss_through;     /* 1/16 cycle more for each line that is not in the instruction cache */
+    uint8_t miss_branched;
+    uint8_t taken;            /* core cycles more if the branch at the end is taken */
+    uint8_t target;           /* core cycles more if the block was reached by a taken branch */
+    uint8_t divider_busy;     /* cycles the float divider still runs when the block ends */
+    uint8_t first_float;      /* when the block first needs the FPU; TRN_NO_FLOAT: never */
+    uint8_t reserved[8];
 } trn_block_t;
 
 typedef struct {
@@ -63,30 +64,28 @@ typedef uc_err (*trn_stop_t)(uc_engine *uc);
 typedef uc_err (*trn_reg_read_t)(uc_engine *uc, int regid, void *value);
 
 typedef struct trn_state {
-    trn_count_t total;      /* cycles include idle ones */
-    uint64_t next_event;    /* stop at the first block start with total.cycles >= next_event */
-    uint64_t idle;          /* cycles the guest slept */
-    uint32_t previous_end;  /* end of the block executed last */
+    trn_count_t total;       /* cycles include idle ones */
+    uint64_t next_event;     /* stop at the first block start with total.cycles >= next_event */
+    trn_block_t *table;      /* TRN_TABLE_SIZE slots */
+    uint32_t *lines;         /* instruction cache, [set][2 ways], the most recently used first: line number + 1 */
+    uint32_t previous_end;   /* end of the block executed last */
     uint32_t previous_taken;
-    uint32_t segment;       /* segment running now */
-    uint32_t phase;         /* phase running now */
-    uint32_t stopped;       /* 1: the hook stopped the guest for an event */
-    uint32_t n_blocks;      /* slots in use */
-    uint32_t trained_phases; /* bit per phase */
-    uint32_t n_misses;
-    uint32_t divider_busy; /* cycles the float divider still runs behind the last block */
-    uint32_t line_shift;   /* instruction cache: line = address >> line_shift */
+    uint32_t segment;        /* segment running now */
+    uint32_t divider_busy;   /* cycles the float divider still runs behind the last block */
+    uint32_t line_shift;     /* line = address >> line_shift; 0: no instruction cache */
     uint32_t set_mask;
-    uint32_t ways;         /* 0: no cache */
-    uint32_t data_wait;    /* 1/16 cycle for each read that trn_on_read sees */
-    uint32_t reserved;
+    uint32_t phase;          /* phase running now */
+    uint32_t stopped;        /* 1: the hook stopped the guest for an event */
+    uint32_t n_blocks;       /* slots in use */
+    uint32_t n_misses;       /* blocks that had to be worked out */
+    uint32_t trained_phases; /* bit per phase */
+    uint32_t data_wait;      /* 1/16 cycle for each read that trn_on_read sees */
+    uint64_t idle;           /* cycles the guest slept */
     trn_count_t phase_start;   /* totals when the phase began */
     trn_count_t segment_start; /* totals when the segment began */
     trn_count_t phases[TRN_PHASES];
     trn_segment_t *segments;
-    trn_block_t *table; /* TRN_TABLE_SIZE slots */
-    uint32_t *lines;    /* [set][way], the most recently used first; line number + 1 */
-    trn_miss_t miss;    /* works out a block's cost and calls trn_insert; not 0: stop */
+    trn_miss_t miss; /* works out a block's cost and calls trn_insert; not 0: stop */
     trn_stop_t stop;
     trn_reg_read_t reg_read;
 } trn_state_t;
@@ -214,36 +213,25 @@ void trn_reset(trn_state_t *state)
     state->divider_busy = 0;
     state->segment = 0;
     state->phase = 0;
-    if (state->ways != 0) {
-        memset(state->lines, 0, sizeof *state->lines * (state->set_mask + 1) * state->ways);
+    if (state->line_shift != 0) {
+        memset(state->lines, 0, sizeof *state->lines * (state->set_mask + 1) * 2);
     }
     state->stopped = 0;
 }
 
 /* How many lines of a block the instruction cache does not hold; afterwards it holds them. */
-static inline uint32_t missed_lines(trn_state_t *state, uint32_t address, uint32_t end)
+static inline uint32_t missed_lines(const trn_state_t *state, uint32_t address, uint32_t end)
 {
     const uint32_t last = (end - 1) >> state->line_shift;
-    const uint32_t ways = state->ways;
     uint32_t n_missed = 0;
     for (uint32_t line = address >> state->line_shift; line <= last; line++) {
-        uint32_t *way = &state->lines[(line & state->set_mask) * ways];
+        uint32_t *way = &state->lines[(line & state->set_mask) * 2];
         const uint32_t tag = line + 1;
-        if (way[0] == tag) {
-            continue;
+        if (__builtin_expect(way[0] != tag, 0)) {
+            n_missed += way[1] != tag;
+            way[1] = way[0];
+            way[0] = tag;
         }
-        uint32_t found = 1;
-        while (found < ways && way[found] != tag) {
-            found++;
-        }
-        if (found == ways) {
-            n_missed++;
-            found = ways - 1;
-        }
-        for (; found > 0; found--) {
-            way[found] = way[found - 1];
-        }
-        way[0] = tag;
     }
     return n_missed;
 }
@@ -283,6 +271,7 @@ void trn_on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user)
             block = find(state->table, key);
         }
     }
+    const uint32_t end = (uint32_t)address + size;
     uint32_t gap = 0;
     uint32_t memory = block->memory_through;
     uint32_t miss = block->miss_through;
@@ -292,8 +281,8 @@ void trn_on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user)
         memory = block->memory_branched;
         miss = block->miss_branched;
     }
-    if (state->ways != 0) {
-        memory += miss * missed_lines(state, (uint32_t)address, block->end);
+    if (state->line_shift != 0) {
+        memory += miss * missed_lines(state, (uint32_t)address, end);
     }
     if (__builtin_expect(block->segment != state->segment, 0)) {
         enter_segment(state, block->segment);
@@ -301,7 +290,7 @@ void trn_on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user)
     state->total.cycles += block->cycles;
     state->total.memory += memory;
     state->total.instructions += block->instructions;
-    state->previous_end = block->end;
+    state->previous_end = end;
     state->previous_taken = block->taken;
     if (__builtin_expect((state->divider_busy | block->divider_busy) != 0, 0)) {
         run_divider(state, block, gap);
