@@ -163,7 +163,7 @@ BAD: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
         "too many classes",
         {"y_train": np.array([0, 1, 3, 1])},
         {},
-        "y_train has label 3; a network with 3 outputs has labels 0..2",
+        r"y_train has label 3; a network with 3 outputs has labels 0\.\.2",
     ),
     ("negative", {"y_test": np.array([0, -1])}, {}, "y_test has label -1"),
     ("kinds", {"y_test": np.array([0.0, 1.0])}, {}, "y_train and y_test differ in kind"),
@@ -177,7 +177,7 @@ BAD: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
         "bce",
         {},
         {"n_outputs": 1, "loss": Loss.BINARY_CROSSENTROPY},
-        "target 2 is outside 0..1, which binary_crossentropy needs",
+        r"target 2 is outside 0\.\.1, which binary_crossentropy needs",
     ),
     (
         "cce",
@@ -207,7 +207,7 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path: Path, content: bytes) -> Non
 
 def test_a_missing_file_and_a_single_array_are_refused(tmp_path: Path) -> None:
     arguments: dict[str, Any] = {"n_outputs": 3, "loss": Loss.MSE, "base_dir": tmp_path, "seed": 1}
-    with pytest.raises(DataError, match="none.npz: no such file"):
+    with pytest.raises(DataError, match=r"none\.npz: no such file"):
         load_data(NpzData(npz="none.npz"), (2, 3, 1), **arguments)
     np.save(tmp_path / "one.npy", np.zeros(3))
     with pytest.raises(DataError, match="is one array"):

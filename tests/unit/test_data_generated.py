@@ -143,5 +143,5 @@ def test_lines_of_another_size_than_the_input_are_refused() -> None:
 
 
 def test_two_outputs_are_too_few_for_three_classes() -> None:
-    with pytest.raises(DataError, match="y_train has label 2; a network with 2 outputs has labels 0..1"):
+    with pytest.raises(DataError, match=r"y_train has label 2; a network with 2 outputs has labels 0\.\.1"):
         _load(GeneratedData(generate="lines"), n_outputs=2)

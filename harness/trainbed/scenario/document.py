@@ -129,9 +129,7 @@ def _compose(text: str, file: Path | None) -> yaml.Node | None:
             composer.dispose()
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise ScenarioError(
-            f"character U+{int(error.character):04X} is not allowed", file=file, line=line
-        ) from None
+        raise ScenarioError(f"character U+{int(error.character):04X} is not allowed", file=file, line=line) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1

@@ -42,7 +42,7 @@ class Keys(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _all_keys_are_known(cls, value: Any) -> Any:
-        if value is None or value == "":
+        if value is None:
             value = {}
         if not isinstance(value, dict):
             raise wrong(f"a mapping with the keys {', '.join(cls.key_names())}", value)
