@@ -10,6 +10,9 @@ import pytest
 from guest_firmware import SHORT, build_guest, opened
 
 from trainbed.backends.base import GuestImage
+from trainbed.backends.unicorn import machine
+from trainbed.backends.unicorn.guest import UnicornGuest
+from trainbed.errors import GuestFault
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +80,36 @@ def test_the_stack_mark_is_the_lowest_address_used(tmp_path: Path, depth: int) -
         (lowest,) = struct.unpack("<I", guest.exchange(b"", budget=SHORT))
         used = guest.stack_bytes()
     assert abs(used - (image.stack_top - lowest)) <= 4
+
+
+def test_a_stack_above_other_data_is_watched_by_its_last_word(tmp_path: Path) -> None:
+    with opened(build_guest(tmp_path, "uart", "STACK", "DEPTH=1900", stack_offset=1024)) as guest:
+        guest.start()
+    with opened(build_guest(tmp_path, "uart", "STACK", "DEPTH=2100", stack_offset=1024)) as guest:
+        with pytest.raises(GuestFault, match="used to its last word") as caught:
+            guest.start()
+        assert caught.value.kind == "stack_overflow"
+
+
+@pytest.mark.parametrize("order", [b"t", b"c", b"n"])
+def test_counts_do_not_depend_on_how_often_the_guest_is_stopped(
+    interrupts: GuestImage, order: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(interrupts) as guest:
+        config = guest.config
+    results = set()
+    for slice_cycles in (machine._SLICE_CYCLES, 1000, 97):
+        monkeypatch.setattr(machine, "_SLICE_CYCLES", slice_cycles)
+        inside = UnicornGuest(config)
+        inside.start()
+        answer = inside.exchange(order, SHORT)
+        cost = inside.cost()
+        results.add((answer, cost.cycles, cost.instructions))
+    assert len(results) == 1
+
+
+def test_wait_for_event_sleeps_like_wait_for_interrupt(interrupts: GuestImage) -> None:
+    assert experiment(interrupts, b"e") == (1,)
 
 
 def test_three_runs_cost_and_answer_the_same(tmp_path: Path) -> None:

@@ -311,14 +311,14 @@ class BlockCounter:
 
     def phase_counts(self) -> dict[str, PhaseCount]:
         """Cost of each phase since the last reset; sleep belongs to none."""
-        self._raise_pending()
+        self.raise_pending()
         self._lib.trn_settle(self._state)
         self.save()
         return {name: _phase_count(self._state.phases[i]) for i, name in enumerate(PHASES)}
 
     def function_counts(self) -> dict[str, PhaseCount]:
         """Self cost of each function that ran in the forward, backward and update phases; unknown code is "?"."""
-        self._raise_pending()
+        self.raise_pending()
         self._lib.trn_settle(self._state)
         counts: dict[str, PhaseCount] = {}
         for name, segment in zip(self._segment_names, self._segments, strict=True):
@@ -399,7 +399,8 @@ class BlockCounter:
             return 1
         return 0
 
-    def _raise_pending(self) -> None:
+    def raise_pending(self) -> None:
+        """Raises what went wrong inside the hook, which stopped the guest for it: a block it cannot cost, for one."""
         if self._error is not None:
             error, self._error = self._error, None
             raise error

@@ -39,7 +39,11 @@ class Worker:
                 stderr=self._stderr,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # Ctrl-C in the terminal reaches the parent alone
-                env={**os.environ, "PYTHONPATH": package_root + (os.pathsep + path if path else "")},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": package_root + (os.pathsep + path if path else ""),
+                    "PYTHONSAFEPATH": "1",  # a file in the user's folder must not pass for one of our modules
+                },
             )
         except BaseException:
             ours.close()

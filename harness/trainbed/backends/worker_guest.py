@@ -36,6 +36,11 @@ class WorkerGuest:
         return self._version
 
     @property
+    def config(self) -> Any:
+        """What the worker builds the machine from."""
+        return self._config
+
+    @property
     def worker_pid(self) -> int | None:
         """Process id of the worker, while one is leased."""
         return None if self._worker is None else self._worker.pid

@@ -7,6 +7,7 @@
  *   'u' UARTE interrupt taken for real: number of calls
  *   'c' SysTick COUNTFLAG and VAL by polling, no interrupt
  *   'w' a pending, enabled interrupt ends WFI though PRIMASK is set; no handler runs
+ *   'e' WFE until SysTick is pending: pending bit
  *   'n' a higher priority preempts: order of entries and exits
  */
 #include "guest.h"
@@ -161,6 +162,15 @@ static void wake_masked(void)
     REG(0xE000ED04) = 1u << 25;
 }
 
+static void wait_for_event(void)
+{
+    tick_every(5000);
+    __asm__ volatile("wfe" ::: "memory");
+    SYST_CTRL = 0;
+    uart_send_word(REG(0xE000ED04) >> 26 & 1);
+    REG(0xE000ED04) = 1u << 25;
+}
+
 static void preempt(void)
 {
     nest = 1;
@@ -194,6 +204,7 @@ int main(void)
     case 'c': poll_systick(); break;
     case 'w': wake_masked(); break;
     case 'n': preempt(); break;
+    case 'e': wait_for_event(); break;
     default: break;
     }
     return 0;

@@ -100,9 +100,14 @@ int main(void)
     return 0;
 }
 #elif defined(STACK)
+#ifndef DEPTH
+#define DEPTH 4
+#endif
 static __attribute__((noinline)) uint32_t use(volatile uint8_t *low)
 {
-    *low = 0;
+    for (uint32_t i = 0; i < DEPTH; i++) {
+        low[i] = 0;
+    }
     return (uint32_t)(uintptr_t)low;
 }
 

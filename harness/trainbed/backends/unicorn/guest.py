@@ -88,6 +88,7 @@ class UnicornGuest:
         begin = time.perf_counter()
         try:
             self._machine.run(cycles=budget.cycles, steps=budget.steps, wall_s=budget.wall_s)
+            self._machine.check_stack()
         except GuestStopped as stop:
             self._failure = stop.failure
             raise

@@ -163,6 +163,7 @@ class Machine:
         except unicorn.UcError as error:
             status = error.errno
         self._pc = self._uc.reg_read(arm.UC_ARM_REG_PC)
+        self.counter.raise_pending()
         self._faults.raise_pending(self._pc)
         if self._trap:
             self._handle_trap()
@@ -216,6 +217,18 @@ class Machine:
     def unreachable(self) -> GuestStopped:
         """What a guest asleep for good is reported as."""
         return self._hang("the guest sleeps and nothing can wake it: no armed receiver with its interrupt enabled")
+
+    def check_stack(self) -> None:
+        """Raises GuestStopped when the stack has used up its last word.
+
+        Where the stack lies at the bottom of RAM the engine itself catches an overflow, at the very instruction.
+        """
+        low, top = self.config.stack_low, self.config.stack_top
+        at_the_bottom = low == self._soc.ram.origin
+        if top > low and not at_the_bottom and self.read(low, 4) != bytes([STACK_PAINT]) * 4:
+            raise self._faults.stopped(
+                "stack_overflow", self._pc, f"the stack of {top - low} bytes was used to its last word, noticed here"
+            )
 
     # -- exceptions ------------------------------------------------------------------------------------------------
 
