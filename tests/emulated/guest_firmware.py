@@ -31,7 +31,8 @@ def build_guest(folder: Path, name: str, *defines: str, stack_offset: int = 0) -
     elf = folder / f"{name}-{stamp}.elf"
     command = [
         "arm-none-eabi-gcc", *_FLAGS, *(f"-D{define}" for define in defines), "-T", str(SOURCES / "guest.ld"),
-        str(SOURCES / "guest.c"), str(SOURCES / f"{name}.c"), "-o", str(elf), f"-Wl,--defsym=stack_offset={stack_offset}",
+        str(SOURCES / "guest.c"), str(SOURCES / f"{name}.c"), "-o", str(elf),
+        f"-Wl,--defsym=stack_offset={stack_offset}",
     ]  # fmt: skip
     subprocess.run(command, check=True)
     return image_of(elf)
