@@ -43,5 +43,5 @@ def build_shared_library(source: Path, *, include: Sequence[Path] = (), stamp: s
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise BuildError(f"{compiler} refused {source.name}:\n{done.stderr.strip()[:2000]}")
-        os.replace(built, library)
+        built.replace(library)
     return library

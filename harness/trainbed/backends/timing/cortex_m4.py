@@ -132,5 +132,3 @@ def _issue_cycles(this: Instruction) -> int:
     if kind is Kind.FP_MAC:
         return _FP_MAC
     return 1
-
-
