@@ -104,7 +104,6 @@ def run(
         from trainbed.progress import make_view
 
         console = _console()
-        console.print(f"{loaded.name}", style="bold", markup=False, highlight=False)
         with make_view(loaded.training.epochs, console) as view:
             result = run_scenario(loaded, backend=backend, board=board, out=folder, on_event=view.show)
         from trainbed.summary import print_summary

@@ -92,5 +92,10 @@ def _bounded(name: str, bound: Bound | None, observed: float | None) -> Iterator
         and (bound.min is None or observed >= bound.min)
         and (bound.max is None or observed <= bound.max)
     )
-    edges = {edge: value for edge, value in (("min", bound.min), ("max", bound.max)) if value is not None}
+    edges = {edge: _plain(value) for edge, value in (("min", bound.min), ("max", bound.max)) if value is not None}
     yield Expectation(name, passed, observed, edges)
+
+
+def _plain(value: float) -> int | float:
+    """A bound as one writes it: 9724, not 9724.0."""
+    return int(value) if value.is_integer() else value

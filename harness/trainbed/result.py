@@ -156,8 +156,8 @@ class Expectation:
 
     name: str
     passed: bool
-    observed: float | None
-    bound: str | dict[str, float]
+    observed: int | float | None
+    bound: str | dict[str, int | float]
 
 
 @dataclass(frozen=True)
@@ -328,6 +328,6 @@ def _decode_scalar(kind: Any, plain: Any, path: str) -> Any:
         return float(plain)
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(plain)
-    if kind is not type(None) and (not isinstance(plain, kind) or (isinstance(plain, bool) and kind is not bool)):
+    if not isinstance(plain, kind) or (isinstance(plain, bool) and kind is not bool):
         raise ValueError(f"{path}: {kind.__name__} is needed, found {type(plain).__name__}")
     return plain

@@ -60,6 +60,7 @@ def _facts(result: Result) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim")
     table.add_column()
+    table.add_row("scenario", Text(result.scenario.name))
     table.add_row("board", f"{result.board}, on {result.backend.name} {result.backend.version}")
     table.add_row(
         "network", f"{_grouped(result.model.parameters)} parameters, {_grouped(result.model.macs_forward)} MACs forward"
