@@ -25,6 +25,9 @@ FAULTS = [
     ("b", "assertion", "breakpoint", "breakpoint instruction"),
     ("P", "assertion", "trn_fault_parked", "parked itself"),
     ("I", "assertion", "trn_fault_with_interrupt", "parked itself"),
+    ("1", "unaligned", "load_unaligned", "is no multiple of 4"),
+    ("2", "unaligned", "load_two_unaligned", "is no multiple of 4"),
+    ("3", "unaligned", "store_many_unaligned", "is no multiple of 4"),
     ("s", "stack_overflow", "recurse", "the stack of 2048 bytes is full"),
     ("t", "stack_overflow", "fall_through_stack", "the stack of 2048 bytes is full"),
     ("g", "stack_overflow", "big_frame", "the stack of 2048 bytes is full"),
@@ -80,6 +83,12 @@ def test_floating_point_before_it_is_enabled_is_a_fault(tmp_path: Path, faulty: 
     with opened(faulty) as guest:
         guest.start()
         assert guest.exchange(b"v", budget=SHORT) == b"CC"
+
+
+def test_what_the_core_allows_at_any_address_is_no_fault(faulty: GuestImage) -> None:
+    with opened(faulty) as guest:
+        guest.start()
+        assert guest.exchange(b"4", budget=SHORT) == b"CC"
 
 
 def test_a_guest_that_resets_itself_is_reported_as_such(faulty: GuestImage) -> None:

@@ -29,6 +29,16 @@ WAY sleep_in_vain(void) { irq_off(); REG(0xE000E200) = 1u << UARTE_IRQ; for (;;)
 WAY trn_fault_with_interrupt(void) { REG(0xE000E200) = 1u << UARTE_IRQ; for (;;) { sleep(); } }
 WAY fall_through_stack(void) { __asm__ volatile("1: push {r0-r7}\n\tb 1b"); }
 WAY big_frame(void) { volatile uint8_t frame[4096]; frame[0] = 1; sink = frame[0]; }
+static float pair[4];
+WAY load_unaligned(const char *at) { __asm__ volatile("nop\n\tvldr s0, [%0, #4]" :: "r"(at) : "s0", "memory"); }
+WAY load_two_unaligned(const char *at) { __asm__ volatile("ldrd r2, r3, [%0]" :: "r"(at) : "r2", "r3", "memory"); }
+WAY store_many_unaligned(char *at) { __asm__ volatile("stmia %0!, {r2, r3}" : "+r"(at) :: "memory"); }
+/* What a check must not take for a fault: a word load, a base made right in the same block, a skipped instruction. */
+WAY load_anyway(const char *at)
+{
+    __asm__ volatile("ldr r2, [%0]\n\tbic r3, %0, #3\n\tldrd r2, r3, [r3]\n\tmov r3, %0\n\tbic r3, r3, #3\n\tvldr s0, [r3]\n\t"
+                     "tst %0, #3\n\tit eq\n\tldmeq %0, {r2, r3}" :: "r"(at) : "r2", "r3", "s0", "cc", "memory");
+}
 WAY use_float(void) { __asm__ volatile("nop\n\tvmov.f32 s0, #1.0"); }
 
 static __attribute__((noinline)) uint32_t recurse(uint32_t n)
@@ -72,6 +82,10 @@ int main(void)
     case 's': sink = recurse(100000); break;
     case 't': fall_through_stack(); break;
     case 'g': big_frame(); break;
+    case '1': load_unaligned((const char *)pair + 2); break;
+    case '2': load_two_unaligned((const char *)pair + 1); break;
+    case '3': store_many_unaligned((char *)pair + 3); break;
+    case '4': load_anyway((const char *)pair + 2); break;
     case 'v': use_float(); break;
     default: break;
     }

@@ -8,6 +8,7 @@ Where to look:
     schedule.py    what is due when, in core cycles
     registers.py   what a peripheral is, and how the engine reaches it
     exceptions.py  exception entry and return;  nvic.py systick.py scb.py dwt.py  the core's own peripherals
-    fpu.py         catches floating point before the firmware enabled it
+    first_look.py  what the engine would let pass: fpu.py floating point before it is enabled, alignment.py
+    faults.py      what went wrong, with kind, address and reason
     nrf52840/      the SoC: memory map, UARTE, CLOCK, NVMC, GPIO
 """

@@ -63,9 +63,9 @@ class FaultReporter:
         """A peripheral access nobody models."""
         self._note(kind, f"0x{address:08x}: {reason}", None)
 
-    def fpu_use(self, pc: int) -> None:
-        """A VFP instruction is about to run while CPACR denies it."""
-        self._note("fpu_disabled", "floating point before CPACR enabled it, or no ISB in between", pc)
+    def at_instruction(self, kind: str, pc: int, reason: str) -> None:
+        """An instruction the core would refuse is about to run."""
+        self._note(kind, reason, pc)
 
     def error(self, error: BaseException) -> None:
         """An exception inside a model: our bug, not the guest's."""

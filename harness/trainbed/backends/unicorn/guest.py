@@ -13,7 +13,7 @@ from trainbed.backends.unicorn.engine import unicorn
 from trainbed.backends.unicorn.machine import STACK_PAINT, Machine
 from trainbed.errors import InputError
 
-_START_S = 10
+_START_S = 2
 """Guest seconds a firmware may take from reset to its first wait."""
 _START_WALL_S = 120.0
 

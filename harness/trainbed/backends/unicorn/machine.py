@@ -22,7 +22,7 @@ from trainbed.backends.unicorn.dwt import Dwt
 from trainbed.backends.unicorn.elf_segments import read_segments
 from trainbed.backends.unicorn.engine import unicorn
 from trainbed.backends.unicorn.faults import FaultReporter
-from trainbed.backends.unicorn.fpu import FpuGuard
+from trainbed.backends.unicorn.first_look import FirstLook
 from trainbed.backends.unicorn.nrf52840.soc import Nrf52840
 from trainbed.backends.unicorn.nvic import SVC, Nvic
 from trainbed.backends.unicorn.pages import Place, map_peripherals
@@ -96,7 +96,7 @@ class Machine:
         for unit in (*self._soc.units, self._systick, self._dwt, self._scb):
             unit.reset()
         self._faults.clear()
-        self._fpu.enabled = False
+        self._first_look.fpu_enabled = False
         self._scb.vtor = self.config.vectors
         self._asleep = False
         self._vain_sleeps = 0
@@ -271,7 +271,7 @@ class Machine:
     def _install_hooks(self) -> None:
         uc = self._uc
         self.counter.attach(uc)
-        self._fpu = FpuGuard(uc, on_use=self._faults.fpu_use)
+        self._first_look = FirstLook(uc, on_fault=self._faults.at_instruction)
         uc.hook_add(unicorn.UC_HOOK_INTR, self._on_trap)
         uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid_access)
         code = self.read(self._soc.flash.origin, self._soc.flash.length)
@@ -310,7 +310,7 @@ class Machine:
         self._faults.reset_requested()
 
     def _fpu_switched(self, enabled: bool) -> None:
-        self._fpu.enabled = enabled
+        self._first_look.fpu_enabled = enabled
         if not enabled:
             self._uc.ctl_flush_tb()  # blocks translated while it was on have to be looked at again
 
