@@ -26,7 +26,8 @@ model.parameters model.parameter_bytes model.macs_forward
 memory.training_bytes memory.flash_bytes memory.ram_bytes memory.stack_bytes memory.stack_bound_bytes
 training.loss training.accuracy training.diverged_at test.accuracy test.loss
 cost.class cost.model
-cost.cycles_per_sample.forward cost.cycles_per_sample.backward cost.cycles_per_sample.update cost.cycles_per_sample.total
+cost.cycles_per_sample.forward cost.cycles_per_sample.backward cost.cycles_per_sample.update
+cost.cycles_per_sample.total
 cost.memory_cycles_per_sample.forward
 cost.memory_cycles_per_sample.backward cost.memory_cycles_per_sample.update
 cost.memory_cycles_per_sample.total
