@@ -114,10 +114,13 @@ def test_dma_to_flash_is_a_fault_at_the_line_that_armed_it(tmp_path: Path) -> No
 
 
 def test_flash_is_erased_and_written_through_its_controller_only(tmp_path: Path) -> None:
+    content = 0x12345678, 0x00FF000F, 0xFFFFFFFF
     with opened(build_guest(tmp_path, "uart", "FLASH")) as guest:
+        for _ in range(2):  # a new start finds flash as it was built
+            guest.start()
+            assert words(guest.exchange(b"", budget=SHORT)) == (*content, 0xFFFFFFFF)
+    with opened(build_guest(tmp_path, "uart", "FLASH", "LOCKED")) as guest:
         with pytest.raises(GuestFault) as caught:
             guest.start()
         assert caught.value.kind == "write_protected"
-        assert guest.read_memory(0x80000, 12) == struct.pack("<III", 0x12345678, 0x00FF000F, 0xFFFFFFFF)
-        with pytest.raises(GuestFault):
-            guest.start()
+        assert guest.read_memory(0x80000, 12) == struct.pack("<III", *content)

@@ -7,7 +7,8 @@
  *   TIMING      answers the cycles a burst of 100 bytes takes by CYCCNT, and those between two CYCCNT reads around WFI for eight bytes
  *   STACK       uses DEPTH bytes of stack below main, then echoes
  *   BAD_RX      arms the receiver with a buffer in flash
- *   FLASH       erases a page, writes two words to it twice, answers them; then writes with the controller locked
+ *   FLASH       erases a page, writes two words to it twice, answers them and a word of another page, which it zeroes;
+ *               with LOCKED it then writes while the controller is locked
  */
 #include "guest.h"
 
@@ -147,8 +148,12 @@ int main(void)
     uart_send_word(REG(0x00080000));
     uart_send_word(REG(0x00080004));
     uart_send_word(REG(0x00080008));
+    uart_send_word(REG(0x00081000)); /* a page that was not erased */
+    REG(0x00081000) = 0;
     REG(0x4001E504) = 0;
+#if defined(LOCKED)
     REG(0x00080008) = 1;
+#endif
     return 0;
 }
 #endif

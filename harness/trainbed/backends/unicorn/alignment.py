@@ -17,7 +17,7 @@ from typing import Any
 
 
 def misaligned_access(code: bytes, address: int, read_register: Callable[[int], int]) -> tuple[int, int] | None:
-    """(address, base value) of the first such access in a block about to run, or None. Registers have numbers 0 to 15."""
+    """(address, base value) of the first such access in a block about to run, or None. Registers: 0 to 15."""
     for offset, base in _strict_accesses(code):
         value = read_register(base)
         if value & 3 and base not in _written(code[:offset], address):
