@@ -83,8 +83,17 @@ def _resampled(values: Sequence[float], n: int) -> list[float]:
     for i in range(n):
         place = i * (len(values) - 1) / (n - 1)
         left = min(int(place), len(values) - 2)
-        if n >= len(values):
+        if n > len(values) and place != round(place):
             points.append(values[left] + (values[left + 1] - values[left]) * (place - left))
         else:
             points.append(values[round(place)])
     return points
+
+
+def printable(encoding: str) -> bool:
+    """True where a terminal of this encoding can show the curves' characters."""
+    try:
+        (_BARS + "⣿┤━✓").encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

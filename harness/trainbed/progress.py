@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from trainbed.backends.base import Cost
-from trainbed.curves import sparkline
+from trainbed.curves import printable, sparkline
 from trainbed.trainer import Diverged, EpochDone, Evaluated, Event, Started
 
 if TYPE_CHECKING:
@@ -152,7 +152,8 @@ class LiveView(SilentView):
         progress = self.progress
         width = max(20, min(self.console.width - 2, 100))
         done = round(width * len(progress.losses) / progress.epochs)
-        text = Text(progress.stage + "\n", style="dim")
+        text = Text()
+        text.append(progress.stage + "\n", style="dim")
         text.append("━" * done, style="green")
         text.append("━" * (width - done) + "\n", style="bright_black")
         text.append(progress.line() + "\n")
@@ -162,4 +163,5 @@ class LiveView(SilentView):
 
 def make_view(epochs: int, console: Console) -> View:
     """The live block on a terminal, plain lines elsewhere."""
-    return LiveView(epochs, console) if console.is_terminal else PlainView(epochs, console.file)  # type: ignore[arg-type]
+    live = console.is_terminal and printable(console.encoding)
+    return LiveView(epochs, console) if live else PlainView(epochs, console.file)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from trainbed.curves import chart
+from trainbed.curves import chart, printable
 from trainbed.result import Expectation, PerSample, Result, StopReason, Verdict
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ CLASS_MEANING = {
 
 def print_summary(result: Result, console: Console) -> None:
     """Print everything a reader wants to know of a run."""
-    ascii_only = not _can_print(console, "⣿┤")
+    ascii_only = not printable(console.encoding)
     lines = chart(
         result.training.loss, width=min(console.width, CHART_WIDTH), height=CHART_HEIGHT, ascii_only=ascii_only
     )
@@ -46,14 +46,6 @@ def print_summary(result: Result, console: Console) -> None:
         console.print(Text("\ncontract", style="bold"))
         console.print(_contract(result, ascii_only=ascii_only))
     console.print(_verdict(result), soft_wrap=True)
-
-
-def _can_print(console: Console, text: str) -> bool:
-    try:
-        text.encode(console.encoding)
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
 
 
 def _facts(result: Result) -> Table:
@@ -76,12 +68,12 @@ def _facts(result: Result) -> Table:
         accuracy = f", accuracy {result.test.accuracy:.1%}" if result.test.accuracy is not None else ""
         table.add_row("test", f"loss {result.test.loss:.5f}{accuracy}")
     memory = result.memory
+    parts = [("training", memory.training_bytes), ("RAM", memory.ram_bytes), ("flash", memory.flash_bytes)]
     table.add_row(
-        "memory",
-        f"training {_grouped(memory.training_bytes)} B, RAM {_grouped(memory.ram_bytes)} B, "
-        f"flash {_grouped(memory.flash_bytes)} B, stack {_grouped(memory.stack_bytes)} B "
-        f"(bound {_grouped(memory.stack_bound_bytes)})",
+        "memory", ", ".join(f"{name} {_grouped(n_bytes)} B" for name, n_bytes in parts if n_bytes is not None)
     )
+    if memory.stack_bytes is not None:
+        table.add_row("stack", f"{_grouped(memory.stack_bytes)} B used, bound {_grouped(memory.stack_bound_bytes)} B")
     mips = f", {result.cost.emulated_mips:.0f} MIPS emulated" if result.cost.emulated_mips else ""
     table.add_row("host", f"{result.cost.wall_s:.1f} s{mips}")
     return table
@@ -101,7 +93,7 @@ def _costs(result: Result) -> Table:
         if counts.total is not None:
             table.add_row(name, *_phases(counts))
     if cost.energy_uj_per_sample is not None:
-        table.add_row("energy, µJ (modelled)", "", "", "", f"{cost.energy_uj_per_sample:.1f}")
+        table.add_row("energy, uJ (modelled)", "", "", "", f"{cost.energy_uj_per_sample:.1f}")
     return table
 
 
