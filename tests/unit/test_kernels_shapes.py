@@ -49,7 +49,7 @@ def check_convolution(name: str, shape: Shape, act: int, seed: int) -> None:
     assert_same_bits(gw, expected[0])
     assert_same_bits(gb, expected[1])
 
-    dx, before = numbers(rng, *shape.in_hwc), numbers(rng, *shape.in_hwc)
+    dx, before = numbers(rng, *shape.in_hwc), activated(numbers(rng, *shape.in_hwc) * 4, act)
     accumulate = bool(rng.integers(2))
     d = backward_input(shape, w, e)
     want = gated(dx + d if accumulate else d, before, act)
@@ -74,7 +74,7 @@ def test_depthwise_conv2d_gives_the_bits_of_the_twin(shape: Shape, act: int, see
 def test_pointwise_and_dense_give_the_bits_of_the_twin(pixels: int, in_c: int, out_c: int, act: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, w, e = numbers(rng, pixels, in_c), numbers(rng, out_c, in_c), numbers(rng, pixels, out_c)
-    b, before = numbers(rng, out_c) + np.float32(0.0), numbers(rng, pixels, in_c)
+    b, before = numbers(rng, out_c) + np.float32(0.0), activated(numbers(rng, pixels, in_c) * 4, act)
     z = ops.dense_forward(x, w, b)  # a pixel of the one is a sample of the other
     d = ops.dense_backward_input(w, e)
     for name, n in (("pointwise", pixels), ("dense", 1)):
@@ -106,7 +106,7 @@ def test_pools_give_the_bits_of_the_twin(shape: Shape, act: int, seed: int) -> N
     call("max_pool_forward", x, y, None, shape.argument)
     assert_same_bits(y, want[0])
 
-    dx, before = np.empty(shape.in_hwc, np.float32), numbers(rng, *shape.in_hwc)
+    dx, before = np.empty(shape.in_hwc, np.float32), activated(numbers(rng, *shape.in_hwc) * 4, act)
     call("max_pool_backward", index, e, dx, shape.argument, epilogue(act, before))
     assert_same_bits(dx, gated(np.ascontiguousarray(ops.max_pool_backward(want_index, e[None], shape.geometry)[0]), before, act))
 

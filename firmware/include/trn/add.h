@@ -19,12 +19,21 @@ TRN_KERNEL void trn_add_forward(const float *a, const float *b, float *y, trn_si
     }
 }
 
+/* `count` elements from element i on; e: the first of them. */
+TRN_KERNEL void trn_pass_block(const float *e, float *dx, trn_size_t i, trn_size_t count, trn_epilogue_t epilogue)
+{
+    float d[TRN_BLOCK_MAX];
+    TRN_UNROLL
+    for (trn_size_t k = 0; k < count; k++) {
+        d[k] = trn_load(e + k);
+    }
+    trn_block_store_input(d, 1, count, dx, i, 0, epilogue);
+}
+
 /* dx = epilogue(e), element by element; dx may be e. An addition passes its error to both operands. */
 TRN_KERNEL void trn_pass_gradient(const float *e, float *dx, trn_size_t n, trn_epilogue_t epilogue)
 {
-    for (trn_size_t i = 0; i < n; i++) {
-        trn_epilogue_store(dx, i, e[i], epilogue);
-    }
+    TRN_FOR_BLOCKS(i, count, n, TRN_BLOCK_MAX > 1 ? 8 : 1, trn_pass_block(e + i, dx, i, count, epilogue););
 }
 
 #endif

@@ -39,7 +39,8 @@ typedef struct {
 /* What happens to an input gradient before it is stored (docs/numerics.md, "Epilogue"). */
 typedef struct {
     trn_activation_t activation; /* of the layer that produced x; TRN_ACT_NONE: the gradient passes */
-    const float *y;              /* output of that layer (= x); may be the buffer dx is written to; NULL if bits are given */
+    const float *y;              /* output of that activation (= x), so never below 0 for relu; may be the buffer dx is written to;
+                                    NULL if bits are given */
     const uint8_t *bits;         /* instead of y, for the relu family: bit i, LSB first, says that the derivative at i is 1 */
     bool accumulate;             /* dx already holds the contribution of another consumer */
 } trn_epilogue_t;

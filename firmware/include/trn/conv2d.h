@@ -42,8 +42,8 @@ TRN_KERNEL void trn_conv2d_forward_pixels(const float *x, const float *w, const 
 TRN_KERNEL void trn_conv2d_forward(const float *x, const float *w, const float *b, float *y, trn_window_t s, trn_activation_t act)
 {
     const trn_activation_t now = trn_activation_is_cheap(act) ? act : TRN_ACT_NONE;
-    const trn_size_t pixels = trn_block_rows(s.out_c);
     const trn_run_t inside = trn_outputs_with_all_taps(s.in_w, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
+    const trn_size_t pixels = trn_block_rows(inside.count, s.out_c);
     for (trn_size_t i = 0; i < s.out_h; i++) {
         const trn_run_t rows = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
         for (trn_size_t j = 0; j < s.out_w;) {
@@ -93,7 +93,7 @@ TRN_KERNEL void trn_conv2d_backward_weights(const float *x, const float *e, floa
 {
     for (trn_size_t u = 0; u < s.kernel_h; u++) {
         for (trn_size_t v = 0; v < s.kernel_w; v++) {
-            TRN_FOR_BLOCKS(o, filters, s.out_c, trn_block_rows(s.in_c), trn_conv2d_weights_filters(x, e, gw, s, u, v, o, filters););
+            TRN_FOR_BLOCKS(o, filters, s.out_c, trn_block_rows(s.out_c, s.in_c), trn_conv2d_weights_filters(x, e, gw, s, u, v, o, filters););
         }
     }
     trn_bias_backward(e, gb, (trn_size_t)s.out_h * s.out_w, s.out_c);
@@ -127,7 +127,8 @@ TRN_KERNEL void trn_conv2d_input_pixels(const float *w, const float *e, float *d
  * Source: Goodfellow, Bengio, Courville, Deep Learning, eq. 9.13. */
 TRN_KERNEL void trn_conv2d_backward_input(const float *w, const float *e, float *dx, trn_window_t s, trn_epilogue_t epilogue)
 {
-    const trn_size_t pixels = trn_block_rows(s.in_c);
+    const trn_run_t inside = trn_outputs_with_all_taps(s.out_w, s.in_w, s.kernel_w, 1, s.kernel_w - 1 - s.pad_left);
+    const trn_size_t pixels = trn_block_rows(s.stride_w == 1 ? inside.count : s.in_w / s.stride_w, s.in_c);
     const trn_size_t reach = (pixels - 1) * s.stride_w; /* inputs stride_w apart use the same taps */
     for (trn_size_t a = 0; a < s.in_h; a++) {
         const trn_run_t rows = trn_taps_of_input(a, s.out_h, s.kernel_h, s.stride_h, s.pad_top);

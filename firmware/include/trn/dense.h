@@ -46,9 +46,17 @@ TRN_KERNEL void trn_dense_weights_columns(const float *from, const float *e, flo
     for (trn_size_t s = 0; s < columns; s++) {
         x[s] = trn_load(from + s);
     }
-    for (trn_size_t o = 0; o < n_out; o++) {
-        trn_dense_weights_row(x, trn_load(e + o), row, columns);
-        row += n_in;
+    if (TRN_BLOCK_MAX > 1 && __builtin_constant_p(n_out) && n_out % 2 == 0 && n_in + columns <= 255) {
+        for (trn_size_t o = 0; o < n_out; o += 2) { /* two rows to one turn of the loop */
+            trn_dense_weights_row(x, trn_load(e + o), row, columns);
+            trn_dense_weights_row(x, trn_load(e + o + 1), row + n_in, columns);
+            row += 2 * n_in;
+        }
+    } else {
+        for (trn_size_t o = 0; o < n_out; o++) {
+            trn_dense_weights_row(x, trn_load(e + o), row, columns);
+            row += n_in;
+        }
     }
 }
 

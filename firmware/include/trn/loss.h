@@ -40,17 +40,23 @@ TRN_KERNEL float trn_categorical_crossentropy(float *z, const float *t, trn_size
     for (trn_size_t k = 1; k < n; k++) {
         m = z[k] > m ? z[k] : m;
     }
+    const bool few = n <= 16;
+    float kept[16]; /* the exponentials, if they are few; otherwise they are worked out twice */
     float s = 0.0f;
     for (trn_size_t k = 0; k < n; k++) {
-        s = s + trn_exp_neg(z[k] - m);
+        const float e = trn_exp_neg(z[k] - m);
+        s = s + e;
+        if (few) {
+            kept[k] = e;
+        }
     }
     const float log_s = trn_log(s);
     const float r = 1.0f / s;
     float sum = 0.0f;
-    for (trn_size_t k = 0; k < n; k++) { /* the exponentials once more: cheaper than a place to keep them */
+    for (trn_size_t k = 0; k < n; k++) {
         const float x = z[k] - m;
         sum += t[k] * (log_s - x);
-        z[k] = trn_exp_neg(x) * r;
+        z[k] = (few ? kept[k] : trn_exp_neg(x)) * r;
     }
     return sum;
 }

@@ -5,25 +5,69 @@
 #define TRN_OPTIMIZER_H
 
 #include "trn/base.h"
+#include "trn/detail/block.h"
+#include "trn/detail/ordered.h"
 #include "trn/math.h"
 
-/* w <- w - lr g */
-TRN_KERNEL void trn_sgd_step(float *restrict w, float *restrict g, trn_size_t n, float lr)
+/* One block of sgd: w <- w - rate d, with d the gradient, or the velocity if v is given: v <- momentum v + g. */
+TRN_KERNEL void trn_sgd_block(float *w, float *g, float *v, trn_size_t count, float rate, float momentum)
 {
-    for (trn_size_t i = 0; i < n; i++) {
-        w[i] = w[i] - lr * g[i];
-        g[i] = 0.0f;
+    float weight[8], d[8], velocity[8];
+    TRN_ALIGN_CODE();
+    TRN_UNROLL
+    for (trn_size_t k = 0; k < count; k++) {
+        weight[k] = trn_load(w + k);
+    }
+    TRN_UNROLL
+    for (trn_size_t k = 0; k < count; k++) {
+        d[k] = trn_load(g + k);
+    }
+    if (v != NULL) {
+        TRN_UNROLL
+        for (trn_size_t k = 0; k < count; k++) {
+            velocity[k] = trn_load(v + k);
+        }
+        TRN_UNROLL
+        for (trn_size_t k = 0; k < count; k++) {
+            velocity[k] = trn_multiply(momentum, velocity[k]);
+        }
+        TRN_UNROLL
+        for (trn_size_t k = 0; k < count; k++) {
+            d[k] = trn_sum(velocity[k], d[k]);
+        }
+        TRN_UNROLL
+        for (trn_size_t k = 0; k < count; k++) {
+            trn_store(v + k, d[k]);
+        }
+    }
+    TRN_UNROLL
+    for (trn_size_t k = 0; k < count; k++) {
+        d[k] = trn_multiply(rate, d[k]);
+    }
+    TRN_UNROLL
+    for (trn_size_t k = 0; k < count; k++) {
+        weight[k] = trn_difference(weight[k], d[k]);
+    }
+    TRN_UNROLL
+    for (trn_size_t k = 0; k < count; k++) {
+        trn_store(w + k, weight[k]);
+    }
+    TRN_UNROLL
+    for (trn_size_t k = 0; k < count; k++) {
+        trn_store_zero(g + k);
     }
 }
 
-/* v <- momentum v + g;  w <- w - lr v */
-TRN_KERNEL void trn_sgd_momentum_step(float *restrict w, float *restrict g, float *restrict v, trn_size_t n, float lr, float momentum)
+/* w <- w - lr g */
+TRN_KERNEL void trn_sgd_step(float *w, float *g, trn_size_t n, float lr)
 {
-    for (trn_size_t i = 0; i < n; i++) {
-        v[i] = momentum * v[i] + g[i];
-        w[i] = w[i] - lr * v[i];
-        g[i] = 0.0f;
-    }
+    TRN_FOR_BLOCKS(i, count, n, TRN_BLOCK_MAX > 1 ? 8 : 1, trn_sgd_block(w + i, g + i, NULL, count, lr, 0.0f););
+}
+
+/* v <- momentum v + g;  w <- w - lr v */
+TRN_KERNEL void trn_sgd_momentum_step(float *w, float *g, float *v, trn_size_t n, float lr, float momentum)
+{
+    TRN_FOR_BLOCKS(i, count, n, TRN_BLOCK_MAX > 1 ? 8 : 1, trn_sgd_block(w + i, g + i, v + i, count, lr, momentum););
 }
 
 /* Adam (Kingma and Ba, arXiv:1412.6980, end of section 2, where the step size carries the bias correction). */
@@ -40,21 +84,38 @@ TRN_KERNEL float trn_adam_begin_step(trn_adam_t *adam)
     return (adam->lr * trn_sqrt(1.0f - adam->p2)) / (1.0f - adam->p1);
 }
 
-/* m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2;  w <- w - lr_t m / (sqrt(v) + eps) */
-TRN_KERNEL void trn_adam_step(const trn_adam_t *adam, float lr_t, float *restrict w, float *restrict g, float *restrict m,
-                              float *restrict v, trn_size_t n)
+/* `count` parameters from the first of each array on. Stores fill the place between a root or quotient and its use, and what is not
+ * done in float registers runs beside it. */
+TRN_KERNEL void trn_adam_block(const trn_adam_t *adam, float lr_t, float *w, float *g, float *m, float *v, trn_size_t count)
 {
     const float beta1 = adam->beta1, beta2 = adam->beta2, eps = adam->eps;
     const float rest1 = 1.0f - beta1, rest2 = 1.0f - beta2;
-    for (trn_size_t i = 0; i < n; i++) {
-        const float gradient = g[i];
-        const float mean = beta1 * m[i] + rest1 * gradient;
-        const float variance = beta2 * v[i] + rest2 * (gradient * gradient);
-        w[i] = w[i] - (lr_t * mean) / (trn_sqrt(variance) + eps);
-        m[i] = mean;
-        v[i] = variance;
-        g[i] = 0.0f;
+    TRN_ALIGN_CODE();
+    TRN_UNROLL
+    for (trn_size_t k = 0; k < count; k++) {
+        const float gradient = trn_load(g + k), old_mean = trn_load(m + k), old_variance = trn_load(v + k), weight = trn_load(w + k);
+        const float square = trn_multiply(gradient, gradient);
+        const float mean_part = trn_multiply(beta1, old_mean);
+        const float gradient_part = trn_multiply(rest1, gradient);
+        const float variance_part = trn_multiply(beta2, old_variance);
+        const float square_part = trn_multiply(rest2, square);
+        const float mean = trn_sum(mean_part, gradient_part);
+        const float variance = trn_sum(variance_part, square_part);
+        const float numerator = trn_multiply(lr_t, mean);
+        const float root = trn_root(variance);
+        trn_store_zero(g + k);
+        trn_store(m + k, mean);
+        const float denominator = trn_sum(root, eps);
+        trn_store(v + k, variance);
+        const float change = trn_quotient(numerator, denominator);
+        trn_store(w + k, trn_difference(weight, change));
     }
+}
+
+/* m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2;  w <- w - lr_t m / (sqrt(v) + eps) */
+TRN_KERNEL void trn_adam_step(const trn_adam_t *adam, float lr_t, float *w, float *g, float *m, float *v, trn_size_t n)
+{
+    TRN_FOR_BLOCKS(i, count, n, TRN_BLOCK_MAX > 1 ? 4 : 1, trn_adam_block(adam, lr_t, w + i, g + i, m + i, v + i, count););
 }
 
 #endif

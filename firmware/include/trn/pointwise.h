@@ -33,7 +33,7 @@ TRN_KERNEL void trn_pointwise_forward(const float *x, const float *w, const floa
                                       trn_size_t out_c, trn_activation_t act)
 {
     const trn_activation_t now = trn_activation_is_cheap(act) ? act : TRN_ACT_NONE;
-    TRN_FOR_BLOCKS(p, pixels, n_pixels, TRN_BLOCK_MAX > 1 ? 4 : 1,
+    TRN_FOR_BLOCKS(p, pixels, n_pixels, trn_block_rows(n_pixels, out_c),
                    trn_pointwise_forward_pixels(x, w, b, y, in_c, out_c, now, p, pixels););
     if (!trn_activation_is_cheap(act)) {
         trn_activation_forward(y, n_pixels * out_c, act);
@@ -89,7 +89,7 @@ TRN_KERNEL void trn_bias_backward(const float *e, float *gb, trn_size_t n_pixels
 TRN_KERNEL void trn_pointwise_backward_weights(const float *x, const float *e, float *gw, float *gb, trn_size_t n_pixels,
                                                trn_size_t in_c, trn_size_t out_c)
 {
-    TRN_FOR_BLOCKS(o, filters, out_c, trn_block_rows(in_c),
+    TRN_FOR_BLOCKS(o, filters, out_c, trn_block_rows(out_c, in_c),
                    trn_pointwise_weights_filters(x, e, gw, n_pixels, in_c, out_c, o, filters););
     trn_bias_backward(e, gb, n_pixels, out_c);
 }
@@ -117,7 +117,7 @@ TRN_KERNEL void trn_pointwise_input_pixels(const float *w, const float *e, float
 TRN_KERNEL void trn_pointwise_backward_input(const float *w, const float *e, float *dx, trn_size_t n_pixels, trn_size_t in_c,
                                              trn_size_t out_c, trn_epilogue_t epilogue)
 {
-    TRN_FOR_BLOCKS(p, pixels, n_pixels, TRN_BLOCK_MAX > 1 ? 4 : 1,
+    TRN_FOR_BLOCKS(p, pixels, n_pixels, trn_block_rows(n_pixels, in_c),
                    trn_pointwise_input_pixels(w, e, dx, in_c, out_c, epilogue, p, pixels););
 }
 

@@ -72,9 +72,10 @@ class Layer:
         shape = self.shape
         x, w, e = numbers(rng, *shape.in_hwc), numbers(rng, *shape.weights), numbers(rng, *shape.out_hwc)
         b = numbers(rng, shape.out_c) + np.float32(0.0)
-        before, dx = numbers(rng, *shape.in_hwc), numbers(rng, *shape.in_hwc)
-        gw, gb = numbers(rng, *shape.weights) + np.float32(0.0), numbers(rng, shape.out_c) + np.float32(0.0)
         act = _ACTIVATIONS[self.act]
+        before = np.asarray(ops.activation_forward(numbers(rng, *shape.in_hwc).reshape(1, -1), act)).reshape(shape.in_hwc)
+        dx = numbers(rng, *shape.in_hwc)
+        gw, gb = numbers(rng, *shape.weights) + np.float32(0.0), numbers(rng, shape.out_c) + np.float32(0.0)
         y = np.full(shape.out_hwc, 9, np.float32)
         given = [x, w, b, e, before, y, gw, gb, dx]
         y = np.asarray(ops.activation_forward(forward(shape, x, w, b).reshape(1, -1), act))

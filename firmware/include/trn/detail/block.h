@@ -12,13 +12,14 @@
 #include "trn/activation.h"
 #include "trn/base.h"
 #include "trn/detail/ordered.h"
+#include "trn/detail/window.h"
 
 /* Sums in one block: as many as leave room for operands and products in 32 registers. Cores without a floating-point
  * register file gain nothing from blocks, only flash. */
 #if defined(__AVR__) || (defined(__ARM_ARCH) && !defined(__ARM_FP))
 #define TRN_BLOCK_MAX 1
 #else
-#define TRN_BLOCK_MAX 16
+#define TRN_BLOCK_MAX 24
 #endif
 
 /* One factor. Distances in elements: between the block's rows (or columns), and between terms along each axis of the sum. */
@@ -64,46 +65,70 @@ TRN_KERNEL void trn_lanes_advance(trn_lanes_t *lanes, trn_size_t count, trn_size
     }
 }
 
-/* Terms loaded together: the fewer sums there are, the more operands find room beside them. One, if the next would be out of
- * reach of an immediate offset or does not exist. */
+/* True if so many terms lie in reach of an immediate offset from the first; taken for granted where distances are not literal. */
+TRN_KERNEL bool trn_block_reaches(trn_size_t terms, trn_size_t a_inner, trn_size_t b_inner)
+{
+    return !__builtin_constant_p(a_inner) || !__builtin_constant_p(b_inner) || (terms - 1) * trn_max(a_inner, b_inner) <= 240;
+}
+
+/* Terms loaded together: the fewer sums there are, the more operands find room beside them. */
 TRN_KERNEL trn_size_t trn_block_terms(trn_size_t rows, trn_size_t columns, trn_size_t a_inner, trn_size_t b_inner, trn_size_t n)
 {
     const trn_size_t room = (30 - rows * columns) / (rows + columns);
-    if (TRN_BLOCK_MAX == 1 || (__builtin_constant_p(n) && n == 1)) {
-        return 1;
-    }
-    if (__builtin_constant_p(a_inner) && __builtin_constant_p(b_inner) && (a_inner > 255 || b_inner > 255)) {
-        return 1;
-    }
-    return room >= 4 ? 4 : room >= 2 ? 2 : 1;
+    const trn_size_t terms = room >= 8 ? 8 : room >= 4 ? 4 : room >= 2 ? 2 : 1;
+    const bool single = TRN_BLOCK_MAX == 1 || (__builtin_constant_p(n) && n == 1);
+    return single || !trn_block_reaches(terms, a_inner, b_inner) ? 1 : terms;
 }
 
-/* The next `terms` terms of every sum: all loads side by side, then every product with one other operation before its use. */
+/* Steps of so many terms to one turn of the loop: up to 3, no more than the sum has or can be reached. */
+TRN_KERNEL trn_size_t trn_block_steps(trn_size_t sums, trn_size_t terms, trn_size_t a_inner, trn_size_t b_inner, trn_size_t n)
+{
+    const bool literal = __builtin_constant_p(n);
+    if (sums < 8 || !trn_block_reaches(2 * terms, a_inner, b_inner)) {
+        return 1;
+    }
+    if (terms > 1) {
+        return sums == 8 && literal && n % (2 * terms) == 0 ? 2 : 1;
+    }
+    return literal && n % 3 == 0 && n % 2 != 0 && trn_block_reaches(3, a_inner, b_inner) ? 3 : 2;
+}
+
+/* Row operands (of all terms) to load at a time: all, or as many as fit beside the sums, the column operands and two products. */
+TRN_KERNEL trn_size_t trn_block_stage(trn_size_t rows, trn_size_t columns, trn_size_t terms)
+{
+    const trn_size_t room = 29 - rows * columns - columns;
+    return terms > 1 || TRN_BLOCK_MAX == 1 ? terms * rows : trn_min(rows, room);
+}
+
+/* The next `terms` terms of every sum: loads side by side, then every product with one other operation before its use. */
 TRN_KERNEL void trn_block_add(float acc[TRN_BLOCK_MAX], trn_size_t rows, trn_size_t columns, trn_size_t terms, const trn_lanes_t *a,
                               trn_size_t a_next, trn_size_t a_inner, trn_size_t a_from, const trn_lanes_t *b, trn_size_t b_next,
                               trn_size_t b_inner, trn_size_t b_from)
 {
-    float row[TRN_BLOCK_MAX], column[TRN_BLOCK_MAX];
+    const trn_size_t sums = rows * columns, lines = terms * rows, stage = trn_block_stage(rows, columns, terms);
+    float row[TRN_BLOCK_MAX], column[TRN_BLOCK_MAX], product = 0.0f;
     TRN_ALIGN_CODE();
     TRN_UNROLL
-    for (trn_size_t t = 0; t < terms; t++) {
-        TRN_UNROLL
-        for (trn_size_t s = 0; s < columns; s++) {
-            column[t * columns + s] = trn_load(b->at[s / b->each] + (s % b->each) * b_next + t * b_inner + b_from);
-        }
-        TRN_UNROLL
-        for (trn_size_t r = 0; r < rows; r++) {
-            row[t * rows + r] = trn_load(a->at[r / a->each] + (r % a->each) * a_next + t * a_inner + a_from);
-        }
+    for (trn_size_t i = 0; i < terms * columns; i++) {
+        const trn_size_t t = i / columns, s = i % columns;
+        column[i] = trn_load(b->at[s / b->each] + s % b->each * b_next + t * b_inner + b_from);
     }
-    const trn_size_t sums = rows * columns;
-    float product = trn_multiply(row[0], column[0]);
     TRN_UNROLL
-    for (trn_size_t i = 1; i < terms * sums; i++) {
-        const trn_size_t t = i / sums, k = i % sums;
-        const float following = trn_multiply(row[t * rows + k / columns], column[t * columns + k % columns]);
-        acc[(i - 1) % sums] = trn_sum(acc[(i - 1) % sums], product);
-        product = following;
+    for (trn_size_t first = 0; first < lines; first += stage) {
+        const trn_size_t end = trn_min(first + stage, lines);
+        TRN_UNROLL
+        for (trn_size_t l = first; l < end; l++) {
+            const trn_size_t t = l / rows, r = l % rows;
+            row[l] = trn_load(a->at[r / a->each] + r % a->each * a_next + t * a_inner + a_from);
+        }
+        TRN_UNROLL
+        for (trn_size_t i = first * columns; i < end * columns; i++) {
+            const float following = trn_multiply(row[i / columns], column[i / sums * columns + i % columns]);
+            if (i > 0) {
+                acc[(i - 1) % sums] = trn_sum(acc[(i - 1) % sums], product);
+            }
+            product = following;
+        }
     }
     acc[sums - 1] = trn_sum(acc[sums - 1], product);
 }
@@ -113,9 +138,7 @@ TRN_KERNEL void trn_block_run(float acc[TRN_BLOCK_MAX], trn_size_t rows, trn_siz
                               trn_size_t a_inner, const float *b_at, trn_size_t b_next, trn_size_t b_inner, trn_size_t n)
 {
     const trn_size_t terms = trn_block_terms(rows, columns, a_inner, b_inner, n);
-    const trn_size_t steps = terms > 1 || rows * columns < 8 || a_inner > 255 || b_inner > 255 ? 1
-                             : __builtin_constant_p(n) && n % 3 == 0 && n % 2 != 0             ? 3
-                                                                                               : 2;
+    const trn_size_t steps = trn_block_steps(rows * columns, terms, a_inner, b_inner, n);
     const trn_size_t turn = terms * steps, rest = n % turn;
     trn_lanes_t a = {{NULL}, trn_lanes_each(rows, a_next, a_inner, turn)};
     trn_lanes_t b = {{NULL}, trn_lanes_each(columns, b_next, b_inner, turn)};
@@ -198,17 +221,26 @@ TRN_KERNEL void trn_block_store_sum(const float acc[TRN_BLOCK_MAX], trn_size_t r
     }
 }
 
-/* Rows of a block whose columns run over n outputs: a wide n fills rows of 8, and few rows suit short image lines. A shared
- * instance, which must carry the code of every case, makes do with one. */
-TRN_KERNEL trn_size_t trn_block_rows(trn_size_t n)
+/* Rows of the blocks that cover a line of so many outputs, with columns that run over n. Tall blocks if they divide the line, two
+ * rows of 8 columns if they do not. A shared instance, which must carry the code of every case, makes do with one. */
+TRN_KERNEL trn_size_t trn_block_rows(trn_size_t line, trn_size_t n)
 {
-    return TRN_BLOCK_MAX == 1 ? 1 : __builtin_constant_p(n) && n >= 8 ? 2 : 4;
+    if (TRN_BLOCK_MAX == 1) {
+        return 1;
+    }
+    if (!__builtin_constant_p(line) || !__builtin_constant_p(n)) {
+        return 4;
+    }
+    if (n == 3 && line % 8 == 0) {
+        return 8;
+    }
+    return line % 4 == 0 ? 4 : n >= 8 ? 2 : line % 3 == 0 ? 3 : 4;
 }
 
 /* Columns of a full block of so many rows. */
 TRN_KERNEL trn_size_t trn_block_columns(trn_size_t rows)
 {
-    return TRN_BLOCK_MAX == 1 ? 1 : rows > 2 ? 4 : 8;
+    return TRN_BLOCK_MAX == 1 ? 1 : rows > 4 ? 3 : rows > 2 ? 4 : 8;
 }
 
 /* Runs a statement for blocks that cover 0 .. n-1: full ones of up to 15, then

@@ -57,7 +57,27 @@ TRN_KERNEL float trn_difference(float a, float b)
     return difference;
 }
 
-/* The bits of a float that is above 0 lie in 1 .. this, those of +0 just below, those of all others, NaN included, above. */
+TRN_KERNEL float trn_quotient(float a, float b)
+{
+    float quotient;
+    __asm__ volatile("vdiv.f32 %0, %1, %2" : "=t"(quotient) : "t"(a), "t"(b));
+    return quotient;
+}
+
+TRN_KERNEL float trn_root(float x)
+{
+    float root;
+    __asm__ volatile("vsqrt.f32 %0, %1" : "=t"(root) : "t"(x));
+    return root;
+}
+
+/* *to = +0, by way of an integer register: it can run beside a division. */
+TRN_KERNEL void trn_store_zero(float *to)
+{
+    __asm__ volatile("str %1, %0" : "=m"(*to) : "r"(0));
+}
+
+/* The bits of +0 and of every float above it go up to here; those of -0, of negative numbers and of NaN lie above. */
 #define TRN_BITS_OF_INFINITY UINT32_C(0x7F800000)
 
 /* *to = x > 0 ? x : +0. An integer comparison does without the transfer of the float flags. */
@@ -65,25 +85,22 @@ TRN_KERNEL void trn_store_relu(float *to, float x)
 {
     uint32_t bits;
     __asm__ volatile("vmov %0, %2\n\tcmp %0, %3\n\tit hi\n\tmovhi %0, #0\n\tstr %0, %1"
-                     : "=&l"(bits), "=m"(*to)
-                     : "t"(x), "l"(TRN_BITS_OF_INFINITY)
+                     : "=&r"(bits), "=m"(*to)
+                     : "t"(x), "r"(TRN_BITS_OF_INFINITY)
                      : "cc");
 }
 
 TRN_KERNEL uint32_t trn_load_bits(const float *from)
 {
     uint32_t bits;
-    __asm__ volatile("ldr %0, %1" : "=l"(bits) : "m"(*from));
+    __asm__ volatile("ldr %0, %1" : "=r"(bits) : "m"(*from));
     return bits;
 }
 
-/* d if the float with these bits is above 0, else +0. */
+/* d where the output of relu with these bits is above 0, else +0. Such an output is +0 or above: nothing else needs to be told apart. */
 TRN_KERNEL float trn_gate_relu(float d, uint32_t bits)
 {
-    __asm__ volatile("subs %1, #1\n\tcmp %1, %2\n\tit hs\n\tvmovhs.f32 %0, %3"
-                     : "+t"(d), "+l"(bits)
-                     : "l"(TRN_BITS_OF_INFINITY), "t"(0.0f)
-                     : "cc");
+    __asm__ volatile("cmp %1, #0\n\tit eq\n\tvmoveq.f32 %0, %2" : "+t"(d) : "r"(bits), "t"(0.0f) : "cc");
     return d;
 }
 
@@ -116,6 +133,21 @@ TRN_KERNEL float trn_difference(float a, float b)
     return a - b;
 }
 
+TRN_KERNEL float trn_quotient(float a, float b)
+{
+    return a / b;
+}
+
+TRN_KERNEL float trn_root(float x)
+{
+    return trn_sqrt(x);
+}
+
+TRN_KERNEL void trn_store_zero(float *to)
+{
+    *to = 0.0f;
+}
+
 TRN_KERNEL void trn_store_relu(float *to, float x)
 {
     *to = x > 0.0f ? x : 0.0f;
@@ -128,7 +160,7 @@ TRN_KERNEL uint32_t trn_load_bits(const float *from)
 
 TRN_KERNEL float trn_gate_relu(float d, uint32_t bits)
 {
-    return trn_float_from_bits(bits) > 0.0f ? d : 0.0f;
+    return bits != 0 ? d : 0.0f;
 }
 
 #endif
