@@ -33,6 +33,7 @@ def test_systick_interrupts_keep_their_period_and_the_floating_point_context(int
     assert ticks == 10
     # The handler is entered at the first block that starts after the wrap: each stamp is late by less than a block.
     assert all(0 <= stamp - 6400 * (i + 1) < 120 for i, stamp in enumerate(stamps))
+    assert abs(stamps[9] - stamps[0] - 9 * 6400) < 40, "the period drifts"
     assert found == expected
     assert flag == 0
 
@@ -62,6 +63,10 @@ def test_a_pending_interrupt_ends_sleep_though_it_is_masked(interrupts: GuestIma
 
 def test_a_more_urgent_interrupt_preempts_a_running_handler(interrupts: GuestImage) -> None:
     assert experiment(interrupts, b"n") == (0x123, 1)
+
+
+def test_an_equally_urgent_interrupt_waits_for_the_running_handler(interrupts: GuestImage) -> None:
+    assert experiment(interrupts, b"N") == (0x132, 1)
 
 
 def test_a_received_byte_raises_the_interrupt_of_the_uarte(interrupts: GuestImage) -> None:

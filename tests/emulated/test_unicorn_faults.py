@@ -30,6 +30,7 @@ FAULTS = [
     ("3", "unaligned", "store_many_unaligned", "is no multiple of 4"),
     ("s", "stack_overflow", "recurse", "the stack of 2048 bytes is full"),
     ("t", "stack_overflow", "fall_through_stack", "the stack of 2048 bytes is full"),
+    ("G", "stack_overflow", "huge_frame", "the stack of 2048 bytes is full"),
     ("g", "stack_overflow", "big_frame", "the stack of 2048 bytes is full"),
 ]
 

@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,42 @@ def test_the_memory_of_a_reused_worker_stays_flat(faulty: GuestImage, tmp_path: 
                 pid = guest.worker_pid
         sizes.append(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096)
     assert sizes[-1] - sizes[9] < 8_000_000, f"resident bytes: {sizes}"
+
+
+def test_guests_of_many_threads_do_not_see_each_other(faulty: GuestImage, tmp_path: Path) -> None:
+    echo = build_guest(tmp_path, "echo")
+
+    def run(turn: int) -> tuple[bytes, int]:
+        with opened(echo) as guest:
+            guest.start()
+            guest.exchange(b"", budget=SHORT)
+            answer = guest.exchange(bytes([turn]) * 16, budget=SHORT)
+            return answer, guest.cost().cycles
+
+    with ThreadPoolExecutor(4) as threads:
+        results = list(threads.map(run, range(16)))
+    assert [answer for answer, _ in results] == [bytes([turn]) * 16 + b"C" for turn in range(16)]
+    assert len({cycles for _, cycles in results}) == 1
+
+
+@pytest.mark.slow
+def test_ten_thousand_starts_leave_descriptors_processes_and_memory_flat(faulty: GuestImage) -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    POOL.close()
+    samples = []
+    for turn in range(10_000):
+        with opened(faulty) as guest:
+            guest.start()
+            pid = guest.worker_pid
+        if turn % 1000 == 999:
+            worker = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+            samples.append((len(descriptors()), len(children()), resident(), worker))
+    first, last = samples[1], samples[-1]
+    assert first[:2] == last[:2]
+    assert last[2] - first[2] < 1_000_000, samples
+    assert last[3] - first[3] < 1_000_000, samples
 
 
 def test_ctrl_c_ends_parent_and_worker_without_a_traceback_of_the_worker(faulty: GuestImage) -> None:

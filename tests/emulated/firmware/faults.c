@@ -29,6 +29,7 @@ WAY sleep_in_vain(void) { irq_off(); REG(0xE000E200) = 1u << UARTE_IRQ; for (;;)
 WAY trn_fault_with_interrupt(void) { REG(0xE000E200) = 1u << UARTE_IRQ; for (;;) { sleep(); } }
 WAY fall_through_stack(void) { __asm__ volatile("1: push {r0-r7}\n\tb 1b"); }
 WAY big_frame(void) { volatile uint8_t frame[4096]; frame[0] = 1; sink = frame[0]; }
+WAY huge_frame(void) { __asm__ volatile("sub sp, sp, #0x20000\n\tpush {r0}\n\tadd sp, sp, #0x20000" ::: "memory"); }
 static float pair[4];
 WAY load_unaligned(const char *at) { __asm__ volatile("nop\n\tvldr s0, [%0, #4]" :: "r"(at) : "s0", "memory"); }
 WAY load_two_unaligned(const char *at) { __asm__ volatile("ldrd r2, r3, [%0]" :: "r"(at) : "r2", "r3", "memory"); }
@@ -82,6 +83,7 @@ int main(void)
     case 's': sink = recurse(100000); break;
     case 't': fall_through_stack(); break;
     case 'g': big_frame(); break;
+    case 'G': huge_frame(); break;
     case '1': load_unaligned((const char *)pair + 2); break;
     case '2': load_two_unaligned((const char *)pair + 1); break;
     case '3': store_many_unaligned((char *)pair + 3); break;

@@ -8,7 +8,7 @@
  *   'c' SysTick COUNTFLAG and VAL by polling, no interrupt
  *   'w' a pending, enabled interrupt ends WFI though PRIMASK is set; no handler runs
  *   'e' WFE until SysTick is pending: pending bit
- *   'n' a higher priority preempts: order of entries and exits
+ *   'n' a higher priority preempts, 'N' an equal one does not: order of entries and exits
  */
 #include "guest.h"
 
@@ -171,10 +171,10 @@ static void wait_for_event(void)
     REG(0xE000ED04) = 1u << 25;
 }
 
-static void preempt(void)
+static void preempt(uint32_t systick_priority)
 {
     nest = 1;
-    REG(0xE000ED20) = 0x80u << 24; /* SysTick below the UARTE */
+    REG(0xE000ED20) = systick_priority << 24; /* the UARTE has 0, the most urgent */
     irq_on();
     tick_every(1000);
     while (ticks == 0) {
@@ -203,7 +203,8 @@ int main(void)
     case 'u': uarte_interrupt(); break;
     case 'c': poll_systick(); break;
     case 'w': wake_masked(); break;
-    case 'n': preempt(); break;
+    case 'n': preempt(0x80); break;
+    case 'N': preempt(0); break;
     case 'e': wait_for_event(); break;
     default: break;
     }
