@@ -82,6 +82,7 @@ def test_a_peripheral_stops_the_guest_before_its_next_block_without_counting_twi
     quiet.run()
 
     asked: list[int] = []
+
     def ask(value: int) -> None:
         asked.append(value)
         counter.request_stop()

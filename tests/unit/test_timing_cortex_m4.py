@@ -89,6 +89,22 @@ def test_a_branch_to_an_unaligned_narrow_instruction_takes_no_more() -> None:
     assert CortexM4().block(decode_block(bytes.fromhex("0130"), 0x1002)).target == 0
 
 
+@pytest.mark.parametrize(("address", "cycles"), [(0x1000, 3), (0x1002, 4)])
+def test_a_wide_load_that_straddles_two_words_does_not_pipeline(address: int, cycles: int) -> None:
+    two_wide_loads = decode_block(bytes.fromhex("d1f80000d3f80020"), address)  # ldr.w r0, [r1]; ldr.w r2, [r3]
+    assert CortexM4().block(two_wide_loads).cycles == cycles
+
+
+def test_a_block_cut_in_two_by_a_page_costs_what_the_whole_costs() -> None:
+    code = bytes.fromhex("013008681a682c680c600e6800f10100")
+    model = model_for("cortex-m4", "nrf52840")
+    whole = model.cost(code, 0x13F8).core.cycles
+    for cut in (2, 4, 6, 8, 10, 12):
+        head, tail = code[:cut], code[cut:]
+        parts = model.cost(head, 0x13F8), model.cost(tail, 0x13F8 + cut, before=head)
+        assert sum(part.core.cycles for part in parts) == whole
+
+
 def test_a_division_that_outlives_its_block_is_passed_on() -> None:
     cost = CortexM4().block(decode_block(bytes.fromhex("80ee810a0130"), 0x1000))  # vdiv.f32 s0, s1, s2; adds r0, #1
     assert (cost.cycles, cost.divider_busy, cost.first_float) == (2, 12, 0)

@@ -44,6 +44,8 @@ _NO_PHASE = 255
 _NO_FLOAT = 0xFF
 _WAYS = 2
 _HOST_LINE = 64
+_PAGE = 1024  # Unicorn ends a block of Thumb-M code where a page of this size ends
+_LOOK_BACK = 48
 _REGISTER_BASE = arm_const.UC_ARM_REG_R0
 _SPECIAL_REGISTERS = {
     13: arm_const.UC_ARM_REG_SP,
@@ -393,11 +395,21 @@ class BlockCounter:
             guest: Any = self._uc
             assert self._costs is not None
             code = bytes(guest.mem_read(address, size)) if size else b""
-            self._insert([(address, size, self._costs.cost(code, address))])
+            self._insert([(address, size, self._costs.cost(code, address, before=self._code_before(address)))])
         except BaseException as error:
             self._error = error
             return 1
         return 0
+
+    def _code_before(self, address: int) -> bytes:
+        """Code in front of a block that starts where a page does: it may go on with the block before it."""
+        if address % _PAGE > 2 or address < _LOOK_BACK:
+            return b""
+        guest: Any = self._uc
+        try:
+            return bytes(guest.mem_read(address - _LOOK_BACK, _LOOK_BACK))
+        except UcError:
+            return b""
 
     def raise_pending(self) -> None:
         """Raises what went wrong inside the hook, which stopped the guest for it: a block it cannot cost, for one."""

@@ -41,12 +41,12 @@ class BlockCostCache:
         """(address, size, cost) of every block known."""
         return [(address, size, cost) for (address, size), cost in self._costs.items()]
 
-    def cost(self, code: bytes, address: int) -> BlockCost:
-        """The cost of a block, decoded now if it is new."""
+    def cost(self, code: bytes, address: int, *, before: bytes = b"") -> BlockCost:
+        """The cost of a block, decoded now if it is new; see `TimingModel.cost`."""
         key = (address, len(code))
         cost = self._costs.get(key)
         if cost is None:
-            cost = self._costs[key] = self._model.cost(code, address)
+            cost = self._costs[key] = self._model.cost(code, address, before=before)
             self._dirty = True
         return cost
 

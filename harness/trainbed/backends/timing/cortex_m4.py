@@ -102,7 +102,11 @@ def _overlaps(this: Instruction, previous: Instruction) -> bool:
         return True  # [PIPE] [ASM] LDR; NOP is as long as LDR
     if this.kind not in _SINGLE or previous.writes & this.address_registers or "pc" in this.writes:
         return False
-    return this.kind is Kind.STORE or this.literal == previous.literal  # [ASM] literals come over another bus
+    if this.kind is Kind.STORE:
+        return True
+    if this.unaligned:
+        return False  # [PIPE] 32-bit loads that straddle two words of code do not pipeline
+    return this.literal == previous.literal  # [ASM] literals come over another bus
 
 
 def _stall(this: Instruction, previous: Instruction) -> int:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from trainbed.backends.timing.fetch import ZERO_WAIT, CodeMemory
 from trainbed.backends.timing.memory import InstructionCache
-from trainbed.backends.timing.thumb import Instruction, decode_block
+from trainbed.backends.timing.thumb import Instruction, decode_backwards, decode_block
 
 
 @dataclass(frozen=True)
@@ -104,24 +104,41 @@ class TimingModel:
             return self.core.name
         return f"{self.core.name} + {self.memory.name}" + (" + data reads" if self.data_reads_apart else "")
 
-    def cost(self, code: bytes, address: int) -> BlockCost:
-        """Cost of the block ``code`` at ``address``."""
-        instructions = decode_block(code, address)
-        core = self.core.block(instructions)
-        return BlockCost(core, self._memory_cost(instructions, core), len(instructions))
+    def cost(self, code: bytes, address: int, *, before: bytes = b"") -> BlockCost:
+        """Cost of the block ``code`` at ``address``.
 
-    def _memory_cost(self, instructions: Sequence[Instruction], core: CoreCost) -> MemoryCost:
+        ``before`` is the code that ends at ``address``, for a block that may be the rest of a longer one: an emulator
+        splits blocks where its pages end, the core knows nothing of it.
+        """
+        instructions = decode_block(code, address)
+        context = decode_backwards(before, address)
+        core = self._in_context(context, instructions, ZERO_WAIT)
+        return BlockCost(core, self._memory_cost(context, instructions, core), len(instructions))
+
+    def _in_context(
+        self, context: Sequence[Instruction], instructions: Sequence[Instruction], memory: CodeMemory
+    ) -> CoreCost:
+        alone = self.core.block(instructions, memory)
+        if not context:
+            return alone
+        both = self.core.block([*context, *instructions], memory)
+        through = max(0, both.cycles - self.core.block(context, memory).cycles)
+        return replace(alone, cycles=through, target=max(0, alone.cycles + alone.target - through))
+
+    def _memory_cost(
+        self, context: Sequence[Instruction], instructions: Sequence[Instruction], core: CoreCost
+    ) -> MemoryCost:
         if self.memory is None or not instructions or instructions[0].address not in self.memory.region:
             return MemoryCost()
         code = replace(self.memory.code, data_wait=0) if self.data_reads_apart else self.memory.code
-        hit = self.core.block(instructions, code)
+        hit = self._in_context(context, instructions, code)
         through = max(0, hit.cycles - core.cycles)
         branched = max(0, hit.cycles + hit.target - core.cycles - core.target)
         cache = self.memory.cache
         if cache is None:
             return MemoryCost(SIXTEENTHS * through, SIXTEENTHS * branched)
         missed = replace(code, line_bytes=cache.line, line_wait=cache.miss_wait)
-        miss = self.core.block(instructions, missed)
+        miss = self._in_context(context, instructions, missed)
         end = instructions[-1].address + instructions[-1].size - 1
         lines = end // cache.line - instructions[0].address // cache.line + 1
         return MemoryCost(

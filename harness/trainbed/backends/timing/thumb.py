@@ -295,3 +295,22 @@ def decode_block(code: bytes, address: int) -> tuple[Instruction, ...]:
     Half-words no Cortex-M executes come back as one-cycle ALU instructions: the guest faults there anyway.
     """
     return tuple(_decode(insn) for insn in _disassembler().disasm(code, address))
+
+
+_CONTEXT = 6  # instructions; no rule looks further back
+
+
+def decode_backwards(code: bytes, end: int) -> tuple[Instruction, ...]:
+    """The last few instructions of ``code``, which ends at ``end``; () where nothing decodes up to there.
+
+    Thumb code can only be decoded forwards; a wrong start falls into step within a few instructions, so the longest start
+    that arrives at ``end`` is taken. Float divisions are left out together with what stands before them: the block hook
+    carries their time from block to block.
+    """
+    for skipped in range(0, len(code), 2):
+        block = decode_block(code[skipped:], end - len(code) + skipped)
+        if block and block[-1].address + block[-1].size == end and not block[-1].leaves:
+            tail = block[-_CONTEXT:]
+            divisions = [position for position, this in enumerate(tail) if this.kind is Kind.FP_DIVIDE]
+            return tail[divisions[-1] + 1 :] if divisions else tail
+    return ()
