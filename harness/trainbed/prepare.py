@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from trainbed.boards import Board, load_board
 from trainbed.codegen.config import LinkSizes, SampleFormat, write_config
@@ -102,39 +103,40 @@ def prepare(scenario: Scenario, *, board: str | None = None) -> Prepared:
     return Prepared(scenario, chosen, network, data, plan, samples, sizes)
 
 
-def build_firmware(prepared: Prepared, *, sanitize: bool = False) -> Built:
+def build_firmware(prepared: Prepared, *, sanitize: bool = False, firmware: Path | None = None) -> Built:
     """Build the firmware; convolutions share their code when the flash budget asks for it.
 
+    ``firmware``: folder with the sources of the runtime; None: the one trainbed came with.
     Raises DoesNotFit, BuildError, MissingTool.
     """
     scenario = prepared.scenario
     budget = scenario.build.flash_budget_bytes
     limit = budget if budget is not None else prepared.board.flash_bytes
     options = BuildOptions(optimize=scenario.build.optimize, sanitize=sanitize)
-    firmware = _build(prepared, options, shared_shapes=False)
-    if limit is not None and firmware.flash_bytes > limit:
-        firmware = _build(prepared, options, shared_shapes=True)
-    if limit is not None and firmware.flash_bytes > limit:
+    built = _build(prepared, options, shared_shapes=False, sources=firmware)
+    if limit is not None and built.flash_bytes > limit:
+        built = _build(prepared, options, shared_shapes=True, sources=firmware)
+    if limit is not None and built.flash_bytes > limit:
         with with_line(scenario, "build.flash_budget_bytes" if budget is not None else "network"):
-            raise DoesNotFit(f"needs {firmware.flash_bytes} B of flash, {limit} B are allowed; try build: {{optimize: Os}}")
+            raise DoesNotFit(f"needs {built.flash_bytes} B of flash, {limit} B are allowed; try build: {{optimize: Os}}")
     report = memory_report(
         prepared.plan,
-        symbols=firmware.symbols,
-        static_bytes=firmware.ram_static_bytes,
-        stack_bound=firmware.stack_bound_bytes or 0,
-        flash_bytes=firmware.flash_bytes,
+        symbols=built.symbols,
+        static_bytes=built.ram_static_bytes,
+        stack_bound=built.stack_bound_bytes or 0,
+        flash_bytes=built.flash_bytes,
     )
-    return Built(prepared, firmware, report)
+    return Built(prepared, built, report)
 
 
-def _build(prepared: Prepared, options: BuildOptions, *, shared_shapes: bool) -> Firmware:
+def _build(prepared: Prepared, options: BuildOptions, *, shared_shapes: bool, sources: Path | None) -> Firmware:
     generated = {
         "model.c": write_model(prepared.plan, shared_shapes=shared_shapes),
         "trn_config.h": write_config(prepared.plan, prepared.samples, prepared.sizes),
         "trn_messages.h": messages_header(),
     }
     with with_line(prepared.scenario, "network"):
-        return build(prepared.board, generated=generated, options=options)
+        return build(prepared.board, generated=generated, options=options, firmware=sources)
 
 
 def _sizes(scenario: Scenario, board: Board, plan: Plan, samples: SampleFormat, *, n_samples: int) -> LinkSizes:

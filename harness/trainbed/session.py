@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Session: the story of a run, step by step: build, boot, inject, train, judge, keep.
+
+Every face and run_scenario() go through it. Each step takes the ones before it that have not been taken yet, so
+``Session(scenario).result()`` is a whole run, and a test may stop, look and go on after each step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from trainbed.backends.base import Budget, Cost, Guest
+from trainbed.backends.registry import choose_backend, open_guest
+from trainbed.contract import evaluate, judge, ulp_distance
+from trainbed.errors import GuestError, GuestHang, InputError
+from trainbed.facts import Finished, Training, make_result
+from trainbed.link.client import Client, LinkCounters
+from trainbed.link.faults import FaultRates, Faults
+from trainbed.prepare import Built, Prepared, build_firmware, prepare
+from trainbed.result import Expectation, Result, save_run
+from trainbed.scenario.scenario import Scenario
+from trainbed.scenario.schema import ExpectKeys
+from trainbed.trainer import Course, Diverged, EpochDone, Evaluated, Event, Started, Trainer
+from trainbed.weights import load_weights, named_weights
+
+OnEvent = Callable[[Built | Event], None]
+
+DEFAULT_GUEST_S = 1.0
+"""Guest seconds a raw exchange over the UART may take."""
+
+
+class Session:
+    """One scenario on one board. Not thread-safe. Use it as a context manager, or call close()."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        backend: str | None = None,
+        board: str | None = None,
+        sanitize: bool = False,
+        firmware: Path | None = None,
+        on_event: OnEvent | None = None,
+    ) -> None:
+        """Check, load and plan; nothing is built yet.
+
+        ``backend``, ``board``: others than the scenario's. ``sanitize``: see BuildOptions. ``firmware``: folder with
+        the sources of the runtime; None: the one trainbed came with. ``on_event``: told of the firmware and of the
+        training. Raises InputError, MissingTool.
+        """
+        self._started = time.monotonic()
+        self.prepared: Prepared = prepare(scenario, board=board)
+        self.backend = choose_backend(self.prepared.board, backend or scenario.backend)
+        self._initial = load_weights(scenario, self.prepared.network)
+        self._sanitize = sanitize
+        self._firmware = firmware
+        self._tell = on_event if on_event is not None else _ignore
+        self._built: Built | None = None
+        self._guest: Guest | None = None
+        self._broken: GuestError | None = None
+        self._client: Client | None = None
+        self._faults: Faults | None = None
+        self._trainer: Trainer | None = None
+        self._events: Iterator[Event] = iter(())
+        self._epochs: list[EpochDone] = []
+        self._tested: Evaluated | None = None
+        self._diverged: Diverged | None = None
+        self._weights: NDArray[np.float32] | None = None
+        self._result: Result | None = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def scenario(self) -> Scenario:
+        """What is run."""
+        return self.prepared.scenario
+
+    # --- steps -------------------------------------------------------------------------------------------------------
+
+    def build(self) -> Built:
+        """The firmware. Raises DoesNotFit, BuildError, MissingTool."""
+        if self._built is None:
+            self._built = build_firmware(self.prepared, sanitize=self._sanitize, firmware=self._firmware)
+            self._tell(self._built)
+        return self._built
+
+    def boot(self) -> None:
+        """Power on, or off and on again: memories and counters are cleared, training starts over. Raises GuestError."""
+        built = self.build()
+        self._forget()
+        with self._unbroken():
+            if self._guest is None:
+                self._guest = open_guest(self.prepared.board, self.backend, built.firmware.image)
+            self._guest.start()
+
+    def inject(self) -> Started:
+        """Open the link, set the initial weights, send what stays on the device of the data set; training starts over.
+
+        Raises DataError, GuestError.
+        """
+        self._powered()
+        self._forget_training()
+        scenario, data = self.scenario, self.prepared.data
+        course = Course(
+            epochs=scenario.training.epochs,
+            batch_size=scenario.training.batch_size,
+            seed=scenario.training.seed,
+            shuffle=scenario.training.shuffle,
+            resident=self.prepared.resident,
+            targets=self.prepared.target_table,
+            fingerprint=self.prepared.plan.fingerprint,
+        )
+        self._trainer = Trainer(self.link, data.train, data.test, course, weights=self._initial)
+        self._events = self._trainer.run()
+        with self._unbroken():
+            started = next(self._events)
+        assert isinstance(started, Started)  # what Trainer.run() tells first
+        self._tell(started)
+        return started
+
+    def train(self, epochs: int | None = None) -> tuple[EpochDone, ...]:
+        """Train the next ``epochs``, None: all that are left; the test set is evaluated after the scenario's last one.
+
+        Returns the epochs trained; fewer when training diverged. Raises InputError when so many are not left,
+        GuestError.
+        """
+        self._injected()
+        left = 0 if self.diverged else self.scenario.training.epochs - len(self._epochs)
+        wanted = left if epochs is None else epochs
+        if not 0 <= wanted <= left:
+            why = "training has diverged" if self.diverged else f"training.epochs is {self.scenario.training.epochs}"
+            raise InputError(f"{wanted} epochs were to be trained, {left} are left: {why}")
+        before = len(self._epochs)
+        with self._unbroken():
+            while len(self._epochs) - before < wanted and self.diverged is None:
+                self._take(next(self._events))
+            if self.finished:
+                for event in self._events:
+                    self._take(event)
+        return tuple(self._epochs[before:])
+
+    def evaluate(self) -> Evaluated:
+        """Loss and accuracy on the test set with the weights as they are. Raises DataError without one, GuestError."""
+        self._injected()
+        assert self._trainer is not None
+        with self._unbroken():
+            self._take(self._trainer.evaluate(len(self._epochs) - 1))
+        assert self._tested is not None
+        return self._tested
+
+    def result(self) -> Result:
+        """Train what is left, hold it against the scenario's contract. Stays available after close()."""
+        if self._result is None:
+            self.train()
+            snapshot = self._snapshot()
+            asked = self.scenario.expect.matches_reference is not None
+            self._result = judge(self.scenario.expect, snapshot, reference_ulp=self._agreement() if asked else None)
+        return self._result
+
+    def save(self, out: Path) -> None:
+        """Keep the run in a folder: firmware.elf, weights.npz, result.json. Its result() must have been asked for."""
+        if self._result is None or self._weights is None:
+            raise InputError("there is no result to keep yet; ask for result() first")
+        weights = named_weights(self.prepared.network, self._weights)
+        save_run(out, self._result, weights=weights, elf=self.build().firmware.image.elf)
+
+    def close(self) -> None:
+        """Power off; safe to call twice and after an error."""
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            guest.close()
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    @property
+    def link(self) -> Client:
+        """The host's end of the link to the running guest, behind the scenario's link faults; boots when needed."""
+        guest = self._powered()
+        if self._client is None:
+            self._client = Client(self._behind_faults(guest), budget=_budget(self.scenario))
+        return self._client
+
+    @property
+    def link_counters(self) -> LinkCounters:
+        """What the host's end of the link has seen since the guest was booted."""
+        return self._client.counters if self._client is not None else LinkCounters()
+
+    @property
+    def faults_injected(self) -> Mapping[str, int]:
+        """How often each kind of link fault struck since the guest was booted."""
+        return dict(self._faults.injected) if self._faults is not None else {}
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """Mean loss of each epoch trained so far."""
+        return tuple(epoch.loss for epoch in self._epochs)
+
+    @property
+    def diverged(self) -> Diverged | None:
+        """Where training met a loss that is not finite."""
+        return self._diverged
+
+    @property
+    def finished(self) -> bool:
+        """All epochs are trained, or training diverged."""
+        return self._diverged is not None or len(self._epochs) == self.scenario.training.epochs
+
+    def weights(self) -> NDArray[np.float32]:
+        """Parameters as they are on the device: float32 [n_parameters], layers in order, weights then bias."""
+        self._injected()
+        if self._weights is None:
+            with self._unbroken():
+                self._weights = self.link.read_parameters()
+        return self._weights
+
+    def cost(self) -> Cost:
+        """Counts since the guest was booted."""
+        return self._powered().cost()
+
+    def exchange(self, data: bytes, *, guest_s: float = DEFAULT_GUEST_S) -> bytes:
+        """Send raw bytes into the guest's UART; what it sent until it waits again, within ``guest_s`` guest seconds.
+
+        Raises GuestHang when that is not enough (wall clock on native, which has no guest time), GuestError.
+        """
+        clock_hz = self.prepared.board.clock_hz
+        limit = max(1, round(guest_s * clock_hz)) if clock_hz else Budget().cycles
+        budget = Budget(cycles=limit, steps=limit, wall_s=Budget().wall_s if clock_hz else guest_s)
+        guest = self._powered()
+        with self._unbroken():
+            return guest.exchange(data, budget=budget)
+
+    def check(self, name: str, bound: object) -> Expectation:
+        """One line of a contract, such as ``check("cycles_per_sample", {"max": 70000})``, of the training so far.
+
+        ``name`` and ``bound`` as under ``expect`` in a scenario. Raises InputError for what is no expectation,
+        GuestError.
+        """
+        try:
+            expect = ExpectKeys.model_validate({name: bound})
+        except ValidationError as error:
+            raise InputError(f"expect: {{{name}: {bound}}}: {error.errors()[0]['msg']}") from None
+        self._injected()
+        if expect.test_accuracy is not None and self._tested is None:
+            self.evaluate()
+        ulp = self._agreement() if expect.matches_reference is not None else None
+        return evaluate(expect, self._result or self._snapshot(), reference_ulp=ulp)[0]
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _forget(self) -> None:
+        """What was known of a guest that is no more."""
+        self._broken = self._client = self._faults = None
+        self._forget_training()
+
+    def _forget_training(self) -> None:
+        self._trainer = None
+        self._events = iter(())
+        self._epochs = []
+        self._diverged = None
+        self._forget_weights()
+
+    def _forget_weights(self) -> None:
+        """What was known of weights that are no more."""
+        self._tested = self._weights = self._result = None
+
+    @contextmanager
+    def _unbroken(self) -> Iterator[None]:
+        """What broke stays broken until the next boot(), and says so in its own words."""
+        if self._broken is not None:
+            raise self._broken
+        try:
+            yield
+        except GuestError as error:
+            self._broken = error
+            raise
+
+    def _powered(self) -> Guest:
+        if self._guest is None:
+            self.boot()
+        assert self._guest is not None
+        return self._guest
+
+    def _injected(self) -> None:
+        if self._trainer is None:
+            self.inject()
+
+    def _behind_faults(self, guest: Guest) -> Guest:
+        keys = self.scenario.link.faults
+        if keys is None:
+            return guest
+        self._faults = Faults(guest, seed=keys.seed, rates=FaultRates(**keys.model_dump(exclude={"seed"})))
+        return self._faults
+
+    def _take(self, event: Event) -> None:
+        self._tell(event)
+        if isinstance(event, EpochDone):
+            self._forget_weights()
+            self._epochs.append(event)
+            self._check_budget()
+        elif isinstance(event, Diverged):
+            self._forget_weights()
+            self._diverged = event
+        elif isinstance(event, Evaluated):
+            self._tested = event
+
+    def _check_budget(self) -> None:
+        """The budget is of the whole run; a single exchange is held to it by the backend."""
+        budget, cost = _budget(self.scenario), self.cost()
+        if cost.cycles > budget.cycles or cost.instructions > budget.steps:
+            spent = f"{cost.cycles} cycles, {cost.instructions} instructions"
+            raise GuestHang(f"the run has spent its budget: {spent}; see budget: in the scenario")
+
+    def _snapshot(self) -> Result:
+        """The training so far as a result, not judged."""
+        training = Training(
+            tuple(self._epochs), self._tested, self._diverged, self.weights(), len(self.prepared.data.train)
+        )
+        guest = self._powered()
+        finished = Finished(
+            built=self.build(),
+            training=training,
+            backend=guest.backend,
+            backend_version=guest.version,
+            cost=guest.cost(),
+            stack_bytes=guest.stack_bytes(),
+            wall_s=time.monotonic() - self._started,
+        )
+        return make_result(finished)
+
+    def _agreement(self) -> int | None:
+        """Distance of the weights from the twin's after the same epochs, in units in the last place."""
+        from trainbed.replay import replay  # late: a run that does not ask is not to load the twin
+
+        begun = len(self._epochs) + (self._diverged is not None)
+        training = self.scenario.training.model_copy(update={"epochs": begun})
+        so_far = replace(self.prepared, scenario=replace(self.scenario, training=training))
+        return ulp_distance(self.weights(), replay(so_far, initial=self._initial))
+
+
+def _ignore(event: Built | Event) -> None:
+    """The listener of a run nobody watches."""
+
+
+def _budget(scenario: Scenario) -> Budget:
+    given: dict[str, Any] = {name: value for name, value in scenario.budget.model_dump().items() if value is not None}
+    return Budget(**given)
