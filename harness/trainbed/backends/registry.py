@@ -16,13 +16,12 @@ from trainbed.errors import InputError, MissingTool
 _UNICORN_SOCS = ("nrf52840",)
 _LATER: Mapping[str, str] = {
     "renode": "this version of trainbed has no Renode backend yet",
-    "qemu": "this version of trainbed has no QEMU backend yet",
     "simavr": "this version of trainbed has no simavr backend yet",
     "yasimavr": "this version of trainbed has no yasimavr backend yet",
     "serial": "this version of trainbed cannot drive a real board yet",
 }
 
-BACKENDS = ("unicorn", "native", *_LATER)
+BACKENDS = ("unicorn", "native", "qemu", *_LATER)
 """All backends trainbed knows by name."""
 
 
@@ -42,6 +41,8 @@ def availability(backend: str) -> Availability:
         return Availability(True, "host", "")
     if backend == "unicorn":
         return _unicorn()
+    if backend == "qemu":
+        return _qemu()
     if backend in _LATER:
         return Availability(False, "", "", _LATER[backend])
     raise InputError(f"no backend named '{backend}'; backends: {', '.join(BACKENDS)}")
@@ -79,6 +80,11 @@ def open_guest(board: Board, backend: str, image: GuestImage) -> Guest:
         from trainbed.backends.host_process import HostProcessGuest
 
         return HostProcessGuest(image)
+    if backend == "qemu":
+        from trainbed.backends.qemu.config import config_for
+        from trainbed.backends.qemu.guest import QemuGuest
+
+        return QemuGuest(config_for(board, image))
     return _open_unicorn(board, image)
 
 
@@ -115,6 +121,17 @@ def _unicorn() -> Availability:
         return Availability(True, package_version("unicorn"), install)
     except PackageNotFoundError:
         return Availability(True, "unknown", install)
+
+
+def _qemu() -> Availability:
+    from trainbed.backends.qemu.control import plugin_library
+    from trainbed.backends.qemu.tool import INSTALL, qemu_version
+
+    try:
+        plugin_library()
+        return Availability(True, qemu_version(), INSTALL)
+    except MissingTool as missing:
+        return Availability(False, "", INSTALL, f"{missing.tool} is missing")
 
 
 def _require(backend: str) -> None:

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One firmware on one board, as the QEMU backend sees it, and what it reads from the ELF for that."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainbed.backends.base import GuestImage
+from trainbed.boards import Board, Memory
+from trainbed.errors import InputError
+
+_RECEIVER = "trn_port_receiver"
+_WAIT = "trn_port_receive_wait"
+_PARKS = "trn_fault_"
+_SYMBOL = struct.Struct("<IIIBBH")
+_SECTION = struct.Struct("<10I")
+_SYMBOLS, _LOAD = 2, 1
+
+
+@dataclass(frozen=True)
+class QemuConfig:
+    """Addresses are the guest's."""
+
+    machine: str
+    core: str
+    image: GuestImage
+    memories: tuple[Memory, ...]
+    receiver: int
+    """The port's trn_port_receiver (firmware/port/cortexm/byte_uart.h)."""
+    wait: tuple[int, int]
+    """Begin and end of the port's function that sleeps until input comes."""
+    parks: tuple[tuple[int, int, str], ...]
+    """Begin, end and name of the functions a firmware parks in when it can go no further."""
+
+    def function_at(self, pc: int) -> str:
+        """Name of the function an address lies in, or an empty string."""
+        return next((name for start, size, name in self.image.functions if start & ~1 <= pc < (start & ~1) + size), "")
+
+    def memory_at(self, address: int, n_bytes: int = 1) -> Memory | None:
+        """The memory all of these bytes lie in, or None."""
+        return next(
+            (m for m in self.memories if m.origin <= address and address + n_bytes <= m.origin + m.length and n_bytes >= 0), None
+        )
+
+
+def config_for(board: Board, image: GuestImage) -> QemuConfig:
+    """Raises InputError for a board that names no QEMU machine, or a firmware without a port for such a board."""
+    machine = board.options.get("qemu", {}).get("machine")
+    if machine is None:
+        raise InputError(f"platforms/{board.name}.yaml names no machine of QEMU (options: {{qemu: {{machine: ...}}}})")
+    receiver = read_symbol(image.elf, _RECEIVER)
+    ranges = {name: (start & ~1, (start & ~1) + size) for start, size, name in image.functions}
+    if receiver is None or _WAIT not in ranges:
+        raise InputError(f"{image.elf.name} has no {_RECEIVER} and {_WAIT}: its port is not one QEMU can drive")
+    parks = tuple((*ranges[name], name) for name in ranges if name.startswith(_PARKS))
+    return QemuConfig(machine, board.core, image, board.memories, receiver, ranges[_WAIT], parks)
+
+
+def read_symbol(elf: Path, name: str) -> int | None:
+    """Value of a symbol of a 32-bit little-endian ELF, or None. Much quicker than a whole ELF library is imported."""
+    data = elf.read_bytes()
+    wanted = name.encode() + b"\0"
+    sections = _sections(data)
+    for section in sections:
+        if section[1] == _SYMBOLS:
+            strings = sections[section[6]][4]
+            for entry in _SYMBOL.iter_unpack(data[section[4] : section[4] + section[5]]):
+                at = strings + entry[0]
+                if data[at : at + len(wanted)] == wanted:
+                    return int(entry[1])
+    return None
+
+
+def read_code(elf: Path, memories: tuple[Memory, ...]) -> list[tuple[int, bytes]]:
+    """(address, bytes) of what the ELF puts into flash."""
+    data = elf.read_bytes()
+    (offset,) = struct.unpack_from("<I", data, 28)
+    size, number = struct.unpack_from("<HH", data, 42)
+    flash = [memory for memory in memories if memory.kind == "flash"]
+    found = []
+    for i in range(number):
+        kind, start, _virtual, physical, n_bytes = struct.unpack_from("<5I", data, offset + i * size)
+        if kind == _LOAD and n_bytes and any(m.origin <= physical < m.origin + m.length for m in flash):
+            found.append((physical, data[start : start + n_bytes]))
+    return found
+
+
+def _sections(data: bytes) -> list[tuple[int, ...]]:
+    (offset,) = struct.unpack_from("<I", data, 32)
+    (number,) = struct.unpack_from("<H", data, 48)
+    return [_SECTION.unpack_from(data, offset + i * _SECTION.size) for i in range(number)]

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a guest parked itself: from the exception frame on its stack and the core's fault registers.
+
+Source: Armv7-M Architecture Reference Manual, B1.5.6 (exception entry), B3.2.15 (CFSR). A Cortex-M0 has no fault registers; there
+the instruction itself tells.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from trainbed.backends.failure import Failure
+from trainbed.backends.qemu.config import QemuConfig
+from trainbed.backends.qemu.monitor import Monitor
+
+_CALLED = ("trn_fault_returned", "trn_fault_port")
+"""Parks the firmware calls; an exception enters the others."""
+_CFSR, _BFAR = 0xE000_ED28, 0xE000_ED38
+_FRAME = struct.Struct("<8I")
+_BITS = (
+    (1 << 16, "undefined_instruction"), (1 << 17, "undefined_instruction"), (1 << 18, "fetch_unmapped"), (1 << 19, "fpu_disabled"),
+    (1 << 24, "unaligned"), (1 << 8, "fetch_unmapped"), (1 << 0, "fetch_unmapped"), (1 << 9, "access"), (1 << 1, "access"),
+    (1 << 10, "access"),
+)  # fmt: skip
+_BFAR_VALID = 1 << 15
+ReadMemory = Callable[[int, int], bytes]
+
+
+def explain_park(config: QemuConfig, monitor: Monitor, read: ReadMemory, *, pc: int) -> Failure:
+    """The failure behind a guest asleep at ``pc`` in one of its trn_fault_* functions. ``read`` reads guest memory."""
+    park = next((name for begin, end, name in config.parks if begin <= pc < end), "")
+    registers = monitor.registers()
+    if park in _CALLED:
+        caller = (registers.get("R14", 0) & ~1) - 2
+        return Failure("fault", pc, f"the firmware parked itself in {park}", "assertion", park, caller=caller if caller > 0 else None)
+    sp = registers.get("R13", 0)
+    has_fault_registers = config.core != "cortex-m0" and config.core != "cortex-m0plus"
+    status = monitor.word(_CFSR) if has_fault_registers else 0
+    low = config.image.stack_low
+    if low and sp < low:
+        size = config.image.stack_top - low
+        return Failure("fault", pc, f"the stack of {size} bytes is full (sp 0x{sp:08x})", "stack_overflow", park)
+    if config.memory_at(sp, _FRAME.size) is None:
+        return Failure("fault", pc, f"stopped in {park}, sp 0x{sp:08x}", "assertion", park)
+    frame = _FRAME.unpack(read(sp, _FRAME.size))
+    return_address, at = frame[5], frame[6]
+    instruction = _instruction(config, read, at)
+    kind = next((name for bit, name in _BITS if status & bit), "") or _guess(instruction)
+    address = monitor.word(_BFAR) if status & _BFAR_VALID else None
+    if kind == "access":
+        kind = "write_unmapped" if _is_store(instruction) else "read_unmapped"
+    if address is not None and low and low - 0x1_0000 <= address < low:
+        size = config.image.stack_top - low
+        return Failure("fault", at, f"the stack of {size} bytes is full (access to 0x{address:08x})", "stack_overflow")
+    detail = f"stopped in {park}"
+    if address is not None:
+        detail = f"nothing answers at 0x{address:08x}"
+    elif kind == "undefined_instruction" and instruction is not None:
+        detail = f"encoding {instruction[0]:04x} {instruction[1]:04x}"
+    caller = None if config.function_at(at) else (return_address & ~1) - 2
+    if caller is not None and not config.function_at(caller):
+        caller = None
+    return Failure("fault", at, detail, kind, config.function_at(at), caller=caller)
+
+
+def _instruction(config: QemuConfig, read: ReadMemory, pc: int) -> tuple[int, int] | None:
+    """The two half-words at an address, or None where there is no code."""
+    if config.memory_at(pc, 4) is None:
+        return None
+    first, second = struct.unpack("<HH", read(pc, 4))
+    return first, second
+
+
+def _is_store(instruction: tuple[int, int] | None) -> bool:
+    """The encodings a compiler uses (A5.2.4, A5.3.10): 16-bit STR/STRH/STRB/STM/PUSH, 32-bit STR and STRD, STM, VSTR and VPUSH."""
+    if instruction is None:
+        return False
+    first = instruction[0]
+    if first >> 11 in (0b11101, 0b11110, 0b11111):
+        return not first & 0x0010
+    top = first >> 9
+    if first >> 12 == 0b0101:
+        return top & 7 <= 2
+    return first >> 11 in (0b01100, 0b01110, 0b10000, 0b10010, 0b11000) or top == 0b1011010
+
+
+def _guess(instruction: tuple[int, int] | None) -> str:
+    """Without fault registers."""
+    if instruction is None:
+        return "fetch_unmapped"
+    first = instruction[0]
+    if first >> 8 == 0xDE:
+        return "undefined_instruction"
+    if first >> 8 == 0xBE:
+        return "assertion"  # BKPT
+    if first >> 12 in (0b0101, 0b0110, 0b0111, 0b1000, 0b1001, 0b1100) or first >> 9 in (0b1011010, 0b1011110):
+        return "access"
+    return "assertion"

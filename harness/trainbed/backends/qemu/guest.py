@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A firmware on one of QEMU's boards; implements trainbed.backends.base.Guest.
+
+No clock decides anything: the plugin tells when the guest sleeps in its port's wait with every byte taken that was sent. Then nothing
+but another byte could wake it, and what it has sent is in our socket. The wall clock is the last resort.
+"""
+
+from __future__ import annotations
+
+import select
+import struct
+import time
+
+from trainbed.backends.base import Budget, Cost
+from trainbed.backends.failure import Failure, as_error
+from trainbed.backends.qemu.config import QemuConfig
+from trainbed.backends.qemu.control import Gone, Notice
+from trainbed.backends.qemu.count import Counter
+from trainbed.backends.qemu.faults import explain_park
+from trainbed.backends.qemu.process import QemuProcess, signal_name
+from trainbed.backends.qemu.tool import qemu_version
+from trainbed.errors import EmulatorCrash, GuestError, InputError
+
+STACK_PAINT = 0xA5
+_START = Budget(cycles=1_000_000_000, steps=1_000_000_000, wall_s=120.0)
+_RECEIVER = struct.Struct("<IIII")
+_FLOOD_BYTES = 16 << 20
+"""More than any answer; a guest that sends on and on is stopped here if its budget does not."""
+_LIFELESS_S = 2.0
+"""A guest that sleeps outside its wait and executes nothing for this long sleeps for good."""
+
+
+class QemuGuest:
+    """One QEMU process per run."""
+
+    def __init__(self, config: QemuConfig) -> None:
+        self._config = config
+        self._version = qemu_version()
+        self._process: QemuProcess | None = None
+        self._counter: Counter | None = None
+        self._output = bytearray()
+        self._busy_s = 0.0
+        self._lost = 0
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend."""
+        return "qemu"
+
+    @property
+    def version(self) -> str:
+        """Version of QEMU."""
+        return self._version
+
+    @property
+    def emulator_pid(self) -> int | None:
+        """Process id of QEMU, while it runs."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """A fresh QEMU, run to the guest's first wait; see Guest.start."""
+        self.close()
+        self._output.clear()
+        self._busy_s, self._lost = 0.0, 0
+        process = self._process = QemuProcess(self._config)
+        try:
+            self._host = {m.origin: process.monitor.host_address(m.origin) for m in self._config.memories}
+            stack = self._config.image.stack_top - self._config.image.stack_low
+            if stack > 0:
+                self.write_memory(self._config.image.stack_low, bytes([STACK_PAINT]) * stack)
+            process.control.watch(self._host_address(self._config.receiver + 12, 4))
+            process.control.begin_exchange(0, steps=_START.steps)
+            process.monitor.command("cont")
+        except Gone:
+            raise self._ended() from None
+        except (RuntimeError, TimeoutError) as error:
+            self.close()
+            raise EmulatorCrash(f"QEMU does not run {self._config.machine}: {error}") from None
+        self._run(_START)
+
+    def exchange(self, data: bytes, *, budget: Budget) -> bytes:
+        """Send and receive; see Guest.exchange."""
+        process = self._running()
+        if data:
+            try:
+                piece = self._admitted(data)
+                self._lost += len(data) - len(piece)
+                process.control.begin_exchange(len(piece), steps=min(budget.steps, budget.cycles))
+                process.send(piece)
+            except Gone:
+                raise self._ended() from None
+            if piece:
+                self._run(budget)
+        answer = bytes(self._output)
+        self._output.clear()
+        return answer
+
+    def cost(self) -> Cost:
+        """Counts since start()."""
+        process = self._running()
+        if self._counter is None:
+            self._counter = Counter(self._config)
+        return self._counter.cost(process.control.blocks(), busy_s=self._busy_s)
+
+    def stack_bytes(self) -> int:
+        """High-water mark: everything from the lowest byte that lost its paint."""
+        low, top = self._config.image.stack_low, self._config.image.stack_top
+        return len(self.read_memory(low, top - low).lstrip(bytes([STACK_PAINT]))) if top > low else -1
+
+    def lost_bytes(self) -> int:
+        """Bytes sent to the guest that its receiver was not armed for, since start()."""
+        return self._lost
+
+    def read_memory(self, address: int, n_bytes: int) -> bytes:
+        """Bytes of the guest's memory. Raises InputError when they are not all in one memory of the board."""
+        process = self._running()
+        try:
+            return process.control.read(self._host_address(address, n_bytes), n_bytes)
+        except Gone:
+            raise self._ended() from None
+
+    def write_memory(self, address: int, data: bytes) -> None:
+        """Changes the guest's memory. Raises InputError when the bytes are not all in one memory of the board."""
+        process = self._running()
+        try:
+            process.control.write(self._host_address(address, len(data)), data)
+        except Gone:
+            raise self._ended() from None
+
+    def close(self) -> None:
+        """Ends QEMU; safe to call twice."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
+
+    def __enter__(self) -> QemuGuest:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    # -- inside ----------------------------------------------------------------------------------------------------------
+
+    def _running(self) -> QemuProcess:
+        if self._process is None:
+            raise EmulatorCrash("the guest is not running: start() was not called, or QEMU ended")
+        return self._process
+
+    def _host_address(self, address: int, n_bytes: int) -> int:
+        memory = self._config.memory_at(address, n_bytes)
+        if memory is None:
+            raise InputError(f"no memory at 0x{address:08x} + {n_bytes} bytes")
+        return self._host[memory.origin] + address - memory.origin
+
+    def _admitted(self, data: bytes) -> bytes:
+        """What the sleeping guest will take of ``data``: up to a delimiter or its buffer's end; the part would lose the rest."""
+        receiver = self.read_memory(self._config.receiver, _RECEIVER.size)
+        _buffer, capacity, n_bytes, _taken = _RECEIVER.unpack(receiver)
+        room = capacity - n_bytes
+        end = data.find(0, 0, room) + 1
+        return data[: end or room]
+
+    def _run(self, budget: Budget) -> None:
+        """Until the guest waits."""
+        begin = time.perf_counter()
+        try:
+            notice = self._await_notice(budget)
+        except Gone:
+            raise self._ended() from None
+        finally:
+            self._busy_s += time.perf_counter() - begin
+        if notice.kind == "P":
+            process = self._running()
+            failure = explain_park(self._config, process.monitor, self.read_memory, pc=notice.pc)
+            self.close()
+            raise as_error(failure, self._config.image.elf)
+        if notice.kind == "H":
+            steps = min(budget.steps, budget.cycles)
+            raise self._hang(f"the guest spent its budget of {steps:,} instructions without waiting for input", notice.pc)
+
+    def _await_notice(self, budget: Budget) -> Notice:
+        """The notice that ends a run, the guest's output collected."""
+        process = self._running()
+        control = process.control
+        poll = select.poll()
+        poll.register(control.fileno(), select.POLLIN)
+        poll.register(process.uart_fileno(), select.POLLIN)
+        deadline = time.monotonic() + budget.wall_s
+        asleep_at: Notice | None = None
+        executed = -1
+        while True:
+            if not process.send():
+                poll.modify(process.uart_fileno(), select.POLLIN | select.POLLOUT)
+            left_s = max(0.0, deadline - time.monotonic())
+            ready = dict(poll.poll(1000 * (min(left_s, _LIFELESS_S) if asleep_at else left_s)))
+            if control.fileno() in ready:
+                notice = control.notice()
+                self._output += process.receive()
+                if notice.kind != "S":
+                    return notice
+                asleep_at = notice
+                continue
+            if ready:
+                self._output += process.receive()
+            if asleep_at and not ready and executed == control.instructions:
+                raise self._hang("the guest sleeps and nothing can wake it", asleep_at.pc)
+            executed = control.instructions
+            if time.monotonic() >= deadline:
+                detail = f"the guest ran for {budget.wall_s:g} s of wall clock without waiting for input"
+                raise self._hang(detail, control.last_pc)
+            if len(self._output) > _FLOOD_BYTES:
+                raise self._hang(f"the guest sent {len(self._output):,} bytes without waiting for input", control.last_pc)
+
+    def _hang(self, detail: str, pc: int) -> GuestError:
+        self.close()
+        return as_error(Failure("hang", pc, detail, function=self._config.function_at(pc)), self._config.image.elf)
+
+    def _ended(self) -> GuestError:
+        """The typed error for a QEMU that is gone."""
+        process, self._process = self._process, None
+        assert process is not None
+        pc = process.control.last_pc
+        code, messages = process.ended()
+        function = self._config.function_at(pc)
+        failure = Failure("crash", pc, f"QEMU ended with exit code {code}:\n{messages[-2000:]}")
+        if code == 0:
+            failure = Failure("reset", pc, "the guest reset itself", function=function)
+        elif "Lockup" in messages:
+            failure = Failure("fault", pc, "the core locked up: a fault inside the fault handler", "assertion", function)
+        elif code < 0:
+            failure = Failure("crash", pc, f"QEMU was killed by {signal_name(code)}\n{messages[-2000:]}".strip())
+        return as_error(failure, self._config.image.elf)
