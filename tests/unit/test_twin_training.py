@@ -423,3 +423,19 @@ def train_on_digits(network: Network, seed: int, *, epochs: int, batch: int, lr:
 def test_a_perceptron_learns_the_digits() -> None:
     network = Stack(1, 1, 64).dense(32, "relu").dense(10, "softmax").network()
     assert train_on_digits(network, 1, epochs=20, batch=16, lr=0.005) >= 0.95
+
+
+@pytest.mark.slow
+def test_a_perceptron_reaches_its_accuracy_on_the_digits_with_every_seed() -> None:
+    network = Stack(1, 1, 64).dense(32, "relu").dense(10, "softmax").network()
+    accuracy = [train_on_digits(network, seed, epochs=40, batch=16, lr=0.003) for seed in range(1, 6)]
+    assert np.mean(accuracy) >= 0.96
+    assert min(accuracy) >= 0.95
+
+
+@pytest.mark.slow
+def test_a_small_convolutional_network_reaches_its_accuracy_on_the_digits() -> None:
+    stack = Stack(8, 8, 1).conv(8, 3, "relu", padding="same").conv(16, 3, "relu", stride=2, padding="same")
+    network = stack.flatten().dense(10, "softmax").network()
+    accuracy = [train_on_digits(network, seed, epochs=15, batch=16, lr=0.003) for seed in range(1, 6)]
+    assert np.mean(accuracy) >= 0.975
