@@ -224,6 +224,18 @@ def test_code_larger_than_the_cache_pays_for_its_lines_again_and_again() -> None
     assert per_turn(4096) == pytest.approx(3 * 256, rel=0.05)
 
 
+def test_where_code_lies_does_not_change_its_cost() -> None:
+    def total(before: int) -> int:
+        loads = "\n".join(f"ldr r{i % 4}, [sp, #{4 * (i % 8)}]" for i in range(64))
+        guest = BareGuest(f"sub sp, #64\nb 1f\n.balign 1024\n.space {before}\n1:\n{loads}\nwfi")
+        counter = guest.count()
+        guest.run()
+        return counter.cycles
+
+    # Unicorn cuts blocks where its pages of 1024 bytes end; the core sees one run of 64 loads.
+    assert {total(before) for before in (0, 896, 960, 1000, 1020)} == {total(128)}
+
+
 def test_costs_come_from_disk_the_second_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRAINBED_CACHE", str(tmp_path))
     first = BareGuest(WORK)

@@ -35,6 +35,8 @@ RULES = [
     ("vldm takes one plus words", "vldmia r0!,{s0-s3}", "b0ec040a", 5),
     ("a double load takes three", "vldr d0,[r0]", "90ed000b", 3),
     ("long multiplies take one", "umlal r0,r1,r2,r3; smull r4,r5,r6,r7", "e2fb030186fb0745", 2),
+    ("a float store takes two", "vstr s0,[r1]", "81ed000a", 2),
+    ("a float store hides its data cycle from a load behind it", "vstr s0,[r1]; vldr s1,[r2]", "81ed000ad2ed000a", 4),
     ("a float result used at once costs one", "vmul.f32 s0,s1,s2; vadd.f32 s3,s0,s0", "20ee810a70ee001a", 3),
     (
         "a float result used later costs nothing",

@@ -112,7 +112,7 @@ def _overlaps(this: Instruction, previous: Instruction) -> bool:
 def _stall(this: Instruction, previous: Instruction) -> int:
     if this.kind in _MEMORY and previous.kind in _ADDRESS_PRODUCERS:
         return 1 if previous.writes & this.address_registers else 0  # [TRM] no forwarding to the address stage
-    if previous.kind is Kind.STORE and this.kind in (Kind.LOAD, Kind.LOAD_MULTIPLE):
+    if previous.kind is Kind.STORE and not previous.is_float and this.kind in (Kind.LOAD, Kind.LOAD_MULTIPLE):
         return 2 if this.literal else 1  # [PIPE] the store's data cycle shows; [ASM] STR; LDR literal takes 5
     if this.is_float and previous.kind in _FP_LATE:
         return 1 if previous.writes & this.reads else 0
@@ -124,7 +124,7 @@ def _issue_cycles(this: Instruction) -> int:
     if kind is Kind.LOAD:
         return 2
     if kind is Kind.STORE:
-        return 2 if this.index else 1  # [TRM] STR Rx, [Ry, #imm] is always one cycle
+        return 2 if this.index or this.is_float else 1  # [TRM] STR Rx, [Ry, #imm] is always one cycle; VSTR takes two
     if kind in (Kind.LOAD_MULTIPLE, Kind.STORE_MULTIPLE):
         return 1 + this.words
     if kind is Kind.DIVIDE:

@@ -303,9 +303,9 @@ _CONTEXT = 6  # instructions; no rule looks further back
 def decode_backwards(code: bytes, end: int) -> tuple[Instruction, ...]:
     """The last few instructions of ``code``, which ends at ``end``; () where nothing decodes up to there.
 
-    Thumb code can only be decoded forwards; a wrong start falls into step within a few instructions, so the longest start
-    that arrives at ``end`` is taken. Float divisions are left out together with what stands before them: the block hook
-    carries their time from block to block.
+    Thumb code can only be decoded forwards; a wrong start falls into step within a few instructions, so the longest
+    start that arrives at ``end`` is taken. Float divisions are left out together with what stands before them: the
+    block hook carries their time from block to block.
     """
     for skipped in range(0, len(code), 2):
         block = decode_block(code[skipped:], end - len(code) + skipped)
