@@ -10,6 +10,7 @@ import pytest
 from guest_firmware import SHORT, build_guest, opened
 
 from trainbed.backends.base import GuestImage
+from trainbed.backends.timing.block_cache import BlockCostCache
 from trainbed.backends.unicorn import machine
 from trainbed.backends.unicorn.guest import UnicornGuest
 from trainbed.errors import GuestFault
@@ -33,7 +34,7 @@ def test_systick_interrupts_keep_their_period_and_the_floating_point_context(int
     assert ticks == 10
     # The handler is entered at the first block that starts after the wrap: each stamp is late by less than a block.
     assert all(0 <= stamp - 6400 * (i + 1) < 120 for i, stamp in enumerate(stamps))
-    assert abs(stamps[9] - stamps[0] - 9 * 6400) < 40, "the period drifts"
+    assert abs(stamps[9] - stamps[0] - 9 * 6400) <= 25, "the period drifts"  # one block of the loop
     assert found == expected
     assert flag == 0
 
@@ -111,6 +112,20 @@ def test_counts_do_not_depend_on_how_often_the_guest_is_stopped(
         cost = inside.cost()
         results.add((answer, cost.cycles, cost.instructions))
     assert len(results) == 1
+
+
+def test_a_block_that_cannot_be_costed_is_an_error_and_not_a_sleeping_guest(
+    interrupts: GuestImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("no cost for this block")
+
+    with opened(interrupts) as guest:
+        inside = UnicornGuest(guest.config)
+    inside._machine.counter.flush()
+    monkeypatch.setattr(BlockCostCache, "cost", refuse)
+    with pytest.raises(RuntimeError, match="no cost for this block"):
+        inside.start()
 
 
 def test_wait_for_event_sleeps_like_wait_for_interrupt(interrupts: GuestImage) -> None:

@@ -106,6 +106,8 @@ static void unmask(void)
     for (volatile uint32_t i = 0; i < 1000; i++) {
     }
     SYST_CTRL = 0;
+    for (volatile uint32_t i = 0; i < 1000; i++) { /* nothing else happens around the unmasking */
+    }
     const uint32_t before = ticks;
     irq_on();
     const uint32_t after = ticks;
