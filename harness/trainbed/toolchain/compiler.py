@@ -46,7 +46,9 @@ _CORES = {
     core.name: core
     for core in (
         Core("native", (), native=True),
+        Core("cortex-m0", ("-mcpu=cortex-m0", "-mthumb", "-mfloat-abi=soft"), ("port/cortexm",)),
         Core("cortex-m0plus", ("-mcpu=cortex-m0plus", "-mthumb", "-mfloat-abi=soft"), ("port/cortexm",)),
+        Core("cortex-m3", ("-mcpu=cortex-m3", "-mthumb", "-mfloat-abi=soft"), ("port/cortexm",)),
         Core("cortex-m4f", ("-mcpu=cortex-m4", *_HARD_FLOAT, "-mfpu=fpv4-sp-d16"), ("port/cortexm", "src/dsp")),
         Core("cortex-m7", ("-mcpu=cortex-m7", *_HARD_FLOAT, "-mfpu=fpv5-sp-d16"), ("port/cortexm", "src/dsp")),
         Core("cortex-m33f", ("-mcpu=cortex-m33", *_HARD_FLOAT, "-mfpu=fpv5-sp-d16"), ("port/cortexm", "src/dsp")),
