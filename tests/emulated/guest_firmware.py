@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from elftools.elf.elffile import ELFFile
 
@@ -41,7 +42,8 @@ def build_guest(folder: Path, name: str, *defines: str, stack_offset: int = 0) -
 def image_of(elf: Path) -> GuestImage:
     """What a backend needs to know of a test guest."""
     with elf.open("rb") as stream:
-        symbols = list(ELFFile(stream).get_section_by_name(".symtab").iter_symbols())
+        table: Any = ELFFile(stream).get_section_by_name(".symtab")
+        symbols = list(table.iter_symbols())
     functions = tuple(
         (symbol["st_value"], symbol["st_size"], symbol.name)
         for symbol in symbols
