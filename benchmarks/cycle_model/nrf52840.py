@@ -86,6 +86,7 @@ def main() -> None:
     parser.add_argument("--measured", type=Path, nargs="+", required=True)
     parser.add_argument("--sizes", type=Path, nargs="+", required=True)
     parser.add_argument("--tolerance", type=float, default=0.02)
+    parser.add_argument("--memory", default="nrf52840", help="nrf52840 or nrf52840-uncached")
     parser.add_argument("--half", choices=["fit", "held-out", "both"], default="both")
     options = parser.parse_args()
     errors: dict[str, list[tuple[float, float]]] = {"fit": [], "held-out": []}
@@ -94,7 +95,7 @@ def main() -> None:
         half = "held-out" if case.held_out else "fit"
         if options.half not in (half, "both"):
             continue
-        counted = {row.row: row for row in measure(case.elf, "cortex-m4", "nrf52840", data_reads=True)}
+        counted = {row.row: row for row in measure(case.elf, "cortex-m4", options.memory, data_reads=True)}
         count = counted.get(case.row)
         if count is None:
             continue
