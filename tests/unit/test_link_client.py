@@ -106,6 +106,29 @@ def test_requests_out_of_range_are_refused_and_change_nothing(client: Client, gu
     assert guest.records() == []
 
 
+def test_more_parameters_than_the_transmit_buffer_takes_are_refused(client: Client) -> None:
+    room = (client.info.tx_payload_bytes - 4) // 4
+    assert room < client.info.n_parameters
+    answer = client._request(messages.ReadParameters(0, room), messages.Parameters)
+    assert len(answer.values) == room
+    for count in (room + 1, 40, 0xFFFFFFFF):
+        read = messages.ReadParameters(0, count)
+        assert refused(lambda read=read: client._request(read, messages.Parameters)) == (ErrorCode.OUT_OF_RANGE, count)
+
+
+def test_writing_parameters_starts_the_optimizer_anew(client: Client) -> None:
+    data = samples(CONFIG, 4).encode(np.arange(4))
+    weights = np.arange(40, dtype=np.float32)
+    results = []
+    for _ in range(2):
+        client.write_parameters(weights)
+        for position in (0, 4):
+            client.train_samples(position, data, batch_samples=2)
+        client.train_samples(8, data, batch_samples=3)  # leaves one sample in a batch that is never applied
+        results.append(client.read_parameters().tobytes())
+    assert results[0] == results[1]
+
+
 def test_a_label_without_output_is_refused_before_any_sample_is_trained(client: Client, guest: Loopback) -> None:
     client.init(1)
     set_ = samples(CONFIG, 2)
@@ -142,7 +165,7 @@ def test_an_unknown_request_is_refused_and_the_session_goes_on(client: Client) -
 def test_a_restart_in_the_middle_of_a_session_is_told_and_a_new_session_works(guest: Loopback, client: Client) -> None:
     client.init(1)
     guest.restart()
-    with pytest.raises(GuestReset):
+    with pytest.raises(GuestReset, match="in the middle of a session"):
         client.init(2)
     client.connect()
     client.init(2)
@@ -204,6 +227,26 @@ def test_any_payload_with_a_right_crc_is_answered_and_never_crashes_the_guest(gu
         assert frames.decode(answer).seq == seq
         answers.add(frames.decode(answer).code)
     assert answers == codes
+
+
+class WithoutDelimiter:
+    """A line that takes the delimiter off every request; a lone one gets through."""
+
+    def __init__(self, guest: Loopback) -> None:
+        self._guest = guest
+
+    def exchange(self, data: bytes, *, budget: Budget) -> bytes:
+        return self._guest.exchange(data[:-1] or data, budget=budget)
+
+
+def test_a_lone_delimiter_completes_a_request_that_lost_its_own(guest: Loopback) -> None:
+    client = Client(WithoutDelimiter(guest))  # type: ignore[arg-type]
+    client.connect()
+    client.init(1)
+    report = client.status()
+    assert (report.n_frames, report.n_damaged, report.n_repeats) == (3, 0, 0)
+    assert client.counters.silences == 3
+    assert client.counters.repeats == 0
 
 
 class Scripted:
