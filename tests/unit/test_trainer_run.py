@@ -183,6 +183,17 @@ def test_the_test_set_is_evaluated_when_the_course_says(power: Power) -> None:
         guest.start()
 
 
+@pytest.mark.parametrize("resident", [False, True])
+def test_the_test_set_and_not_the_training_set_is_evaluated(power: Power, resident: bool) -> None:
+    """The stub's evaluation loss is x[0] + t[0]."""
+    config = Config(resident_samples=90)
+    test = samples(config, 70, first=1000)  # more than one message of indices
+    (*_, last), _ = run(power(config), samples(config, 5), test, resident=resident)
+    assert isinstance(last, Evaluated)
+    assert last.loss == kahan(list(test.x[:, 0] + (test.labels == 0).astype(F32))) / 70
+    assert last.n_samples == 70
+
+
 def test_given_weights_are_where_training_starts(power: Power) -> None:
     config = Config()
     given = np.arange(40, dtype=F32) / 3
