@@ -116,7 +116,7 @@ def test_a_process_that_ends_by_itself_is_a_crash_with_its_exit_code(image: Gues
 
 
 def test_an_endless_loop_ends_at_the_wall_clock_limit(image: GuestImage) -> None:
-    with started(image) as guest, pytest.raises(GuestHang, match="0.3 s of wall clock"):
+    with started(image) as guest, pytest.raises(GuestHang, match=r"0\.3 s of wall clock"):
         guest.exchange(b"l", budget=Budget(wall_s=0.3))
 
 

@@ -212,6 +212,15 @@ def test_ctrl_c_ends_parent_and_worker_without_a_traceback_of_the_worker(faulty:
     assert is_gone(worker)
 
 
+def test_an_interrupt_from_the_keyboard_is_none_of_the_workers_business(faulty: GuestImage) -> None:
+    with opened(faulty) as guest:
+        guest.start()
+        assert guest.worker_pid is not None
+        assert os.getsid(guest.worker_pid) != os.getsid(0), "the terminal would signal the worker too"
+        os.kill(guest.worker_pid, signal.SIGINT)
+        assert guest.exchange(b"?", budget=SHORT) == b"CC"
+
+
 def test_a_killed_parent_leaves_no_worker_behind(faulty: GuestImage) -> None:
     parent, worker = run_parent(faulty)
     parent.kill()
