@@ -4,9 +4,10 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+ROBOT  := $(BIN)/robot --console dotted --outputdir out/robot --xunit junit.xml
 EXTRAS ?= unicorn,dev
 
-.PHONY: help system-deps setup demo test test-slow test-wheel lint bench clean
+.PHONY: help system-deps setup demo test test-slow test-wheel robot lint bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +15,7 @@ help:
 	@echo "make test        the tests that take seconds"
 	@echo "make test-slow   the tests that take minutes"
 	@echo "make test-wheel  build the wheel, install it elsewhere, train with it"
+	@echo "make robot       all Robot Framework suites, and the documentation of their keywords; ROBOT_ARGS goes to robot"
 	@echo "make lint        ruff and mypy"
 	@echo "make bench       every benchmarks/*/run.py"
 	@echo "make system-deps packages of the distribution: prints what it installs, nothing when all is there"
@@ -47,12 +49,17 @@ demo: system-deps setup
 
 test: system-deps setup
 	$(BIN)/python -m pytest -q
+	$(ROBOT) --exclude slow robot
 
 test-slow: system-deps setup
 	$(BIN)/python -m pytest -q -m 'slow and not wheel'
 
 test-wheel: system-deps setup
 	$(BIN)/python -m pytest -q -m wheel
+
+robot: system-deps setup
+	$(ROBOT) $(ROBOT_ARGS) robot
+	$(BIN)/libdoc trainbed.robot_library out/robot/keywords.html
 
 lint: setup
 	$(BIN)/ruff check .

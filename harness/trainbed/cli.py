@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 import typer
 
 from trainbed import __version__
-from trainbed.errors import ExitCode, ScenarioError, TrainbedError
+from trainbed.errors import ExitCode, TrainbedError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -164,24 +164,9 @@ def doctor() -> ExitCode:
 
 def _load(scenario: str, overrides: list[str] | None) -> Scenario:
     from trainbed.scenario import load_scenario
+    from trainbed.scenario.find import find_scenario
 
     return load_scenario(find_scenario(scenario), overrides or ())
-
-
-def find_scenario(name: str) -> Path:
-    """The file a SCENARIO argument means: a path, else the name of a shipped scenario. Raises ScenarioError."""
-    from trainbed.assets import asset_path
-    from trainbed.scenario.wording import did_you_mean
-
-    path = Path(name)
-    if path.exists():
-        return path
-    shipped = {file.stem: file for file in sorted(asset_path("scenarios").glob("*.yaml"))}
-    if name in shipped:
-        return shipped[name]
-    raise ScenarioError(
-        f"no such file, and no shipped scenario of that name{did_you_mean(path.stem, list(shipped))}", file=path
-    )
 
 
 def _console() -> Console:

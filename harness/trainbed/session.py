@@ -217,6 +217,11 @@ class Session:
         return self._diverged
 
     @property
+    def broken(self) -> GuestError | None:
+        """What broke the guest since it was booted; every further step raises it again."""
+        return self._broken
+
+    @property
     def finished(self) -> bool:
         """All epochs are trained, or training diverged."""
         return self._diverged is not None or len(self._epochs) == self.scenario.training.epochs

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a contract failed, in plain text: what was expected, what was observed, the loss curve. For test reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trainbed.curves import chart
+from trainbed.result import Expectation, Result, StopReason, Verdict
+from trainbed.summary import bound_text, observed_text
+
+_WIDTH = 76
+_HEIGHT = 8
+
+
+def explain_result(result: Result) -> str:
+    """Verdict, contract as a table (name, observed, bound) and loss curve."""
+    parts = [_verdict(result)]
+    if result.expectations:
+        parts.append(_table(result.expectations))
+    return "\n\n".join([*parts, *_curve(result.training.loss)])
+
+
+def explain_expectation(expectation: Expectation, losses: Sequence[float]) -> str:
+    """One line of a contract and the loss curve so far."""
+    observed, bound = observed_text(expectation), bound_text(expectation)
+    return "\n\n".join([f"{expectation.name}: observed {observed}, expected {bound}", *_curve(losses)])
+
+
+def _verdict(result: Result) -> str:
+    where = f"{result.scenario.name}, on {result.board} ({result.backend.name} {result.backend.version})"
+    if result.verdict is Verdict.PASSED:
+        return f"contract fulfilled: {where}"
+    if result.stop_reason is StopReason.DIVERGED:
+        return f"training diverged at training sample {result.training.diverged_at}: {where}"
+    return f"contract broken: {where}"
+
+
+def _table(expectations: Sequence[Expectation]) -> str:
+    rows = [("", "expectation", "observed", "bound")]
+    rows += [("✓" if e.passed else "✗", e.name, observed_text(e), bound_text(e)) for e in expectations]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join(
+        f"{mark:{widths[0]}} {name:{widths[1]}}  {observed:>{widths[2]}}  {bound}"
+        for mark, name, observed, bound in rows
+    )
+
+
+def _curve(losses: Sequence[float]) -> list[str]:
+    lines = chart(losses, width=_WIDTH, height=_HEIGHT)
+    return ["mean loss of each epoch\n" + "\n".join(lines)] if lines else []
