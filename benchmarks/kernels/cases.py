@@ -18,6 +18,12 @@ STREAM = (1 + 2 + 2) / 1
 """Of one sum down memory: nothing is used twice."""
 
 
+POOL_FORWARD = (5 + 3 * 4 + 2) / 4
+"""Of a 2 x 2 maximum with its place: four loads, three comparisons with two moves, two stores."""
+POOL_BACKWARD = (3 + 4 * (1 + 1 + 3 + 1)) / 4
+"""Of its gradient through relu: a place and an error for four inputs; each a comparison, a gate and a store."""
+
+
 @dataclass(frozen=True)
 class Case:
     """One kernel call. ``taps``: products that exist, or elements. ``floor``: cycles per tap that no code can go below."""
@@ -92,6 +98,18 @@ def _pointwise(pixels: int, in_c: int, out_c: int) -> list[Case]:
     ]
 
 
+def _pool(size: int, channels: int) -> list[Case]:
+    half = size // 2
+    s = f"((trn_window_t){{{size}, {size}, {channels}, {half}, {half}, {channels}, 2, 2, 2, 2, 0, 0}})"
+    taps, shape = size * size * channels, f"2x2 {size}x{size}x{channels}"
+    return [
+        Case(f"max pool forward {shape}", f"trn_max_pool_forward(x, y, places, {s})", taps, POOL_FORWARD),
+        Case(f"max pool backward {shape}", f"trn_max_pool_backward(places, e, dx, {s}, {RELU})", taps, POOL_BACKWARD),
+        Case(f"avg pool forward {shape}", f"trn_avg_pool_forward(x, y, {s}, 0.25f)", taps, 2.5),
+        Case(f"avg pool backward {shape}", f"trn_avg_pool_backward(e, dx, {s}, 0.25f, {RELU})", taps, POOL_BACKWARD),
+    ]
+
+
 def _dense(n_in: int, n_out: int) -> list[Case]:
     n, taps, shape = f"{n_in}, {n_out}", n_in * n_out, f"{n_in}->{n_out}"
     return [
@@ -104,6 +122,8 @@ def _dense(n_in: int, n_out: int) -> list[Case]:
 CASES: Sequence[Case] = [
     *_conv(8, 3, 8),
     *_conv(16, 16, 16),
+    *_conv(8, 1, 8),
+    *_conv(4, 8, 16),
     *_depthwise(8, 3),
     *_depthwise(16, 32),
     *_pointwise(64, 3, 8),
@@ -111,6 +131,7 @@ CASES: Sequence[Case] = [
     *_dense(512, 1),
     *_dense(64, 32),
     *_dense(32, 10),
+    *_pool(8, 8),
     Case("sgd, per parameter", "trn_sgd_step(w, gw, 2400, 0.1f)", 2400, (1 + 2 + 2 + 2)),
     Case("sgd momentum, per parameter", "trn_sgd_momentum_step(w, gw, m, 2400, 0.1f, 0.9f)", 2400, (1 + 3 + 4 + 3)),
     Case("adam, per parameter", "trn_adam_step(&adam, 0.01f, w, gw, m, v, 2400)", 2400, (1 + 4 + 9 + 28 + 4)),
@@ -179,9 +200,11 @@ _HEAD = """
 #include "trn/depthwise.h"
 #include "trn/loss.h"
 #include "trn/optimizer.h"
+#include "trn/pool.h"
 
 #define BIG 16384
 float x[BIG], w[36864], b[64], y[BIG], y1[BIG], e[BIG], dx[BIG], dx1[BIG], gw[36864], gb[64], z[64], t[64], m[4096], v[4096], loss;
+uint8_t places[BIG];
 float w0[4096], w1[4096], w2[4096], g0[4096], g1[4096], g2[4096], m0[4096], m1[4096], m2[4096], v0[4096], v1[4096], v2[4096];
 trn_adam_t adam = {0.01f, 0.9f, 0.999f, 1e-7f, 1.0f, 1.0f};
 """

@@ -35,10 +35,7 @@ TRN_KERNEL void trn_sgd_block(float *w, float *g, float *v, trn_size_t count, fl
         for (trn_size_t k = 0; k < count; k++) {
             d[k] = trn_sum(velocity[k], d[k]);
         }
-        TRN_UNROLL
-        for (trn_size_t k = 0; k < count; k++) {
-            trn_store(v + k, d[k]);
-        }
+        trn_store_row(v, d, count);
     }
     TRN_UNROLL
     for (trn_size_t k = 0; k < count; k++) {
@@ -48,10 +45,7 @@ TRN_KERNEL void trn_sgd_block(float *w, float *g, float *v, trn_size_t count, fl
     for (trn_size_t k = 0; k < count; k++) {
         weight[k] = trn_difference(weight[k], d[k]);
     }
-    TRN_UNROLL
-    for (trn_size_t k = 0; k < count; k++) {
-        trn_store(w + k, weight[k]);
-    }
+    trn_store_row(w, weight, count);
     TRN_UNROLL
     for (trn_size_t k = 0; k < count; k++) {
         trn_store_zero(g + k);

@@ -49,11 +49,13 @@ TRN_KERNEL trn_size_t trn_lanes_each(trn_size_t count, trn_size_t next, trn_size
     return reach < 0 ? 1 : reach + 1 < count ? reach + 1 : count;
 }
 
-TRN_KERNEL void trn_lanes_start(trn_lanes_t *lanes, const float *at, trn_size_t count, trn_size_t next)
+/* Several pointers are hidden from the compiler, which would make one of them again; a single one only where that pays: outside
+ * loops, which keep it in a register anyway. */
+TRN_KERNEL void trn_lanes_start(trn_lanes_t *lanes, const float *at, trn_size_t count, trn_size_t next, bool hidden)
 {
     TRN_UNROLL
     for (trn_size_t r = 0; r < count; r += lanes->each) {
-        lanes->at[r / lanes->each] = trn_opaque_const(at + r * next);
+        lanes->at[r / lanes->each] = hidden || lanes->each < count ? trn_opaque_const(at + r * next) : at;
     }
 }
 
@@ -62,6 +64,15 @@ TRN_KERNEL void trn_lanes_advance(trn_lanes_t *lanes, trn_size_t count, trn_size
     TRN_UNROLL
     for (trn_size_t r = 0; r < count; r += lanes->each) {
         lanes->at[r / lanes->each] += distance;
+    }
+}
+
+/* Keeps what follows a loop from reusing addresses of the loop: they would have to be copied in every turn. */
+TRN_KERNEL void trn_lanes_settle(trn_lanes_t *lanes, trn_size_t count)
+{
+    TRN_UNROLL
+    for (trn_size_t r = 0; r < count; r += lanes->each) {
+        lanes->at[r / lanes->each] = trn_opaque_const(lanes->at[r / lanes->each]);
     }
 }
 
@@ -142,9 +153,10 @@ TRN_KERNEL void trn_block_run(float acc[TRN_BLOCK_MAX], trn_size_t rows, trn_siz
     const trn_size_t turn = terms * steps, rest = n % turn;
     trn_lanes_t a = {{NULL}, trn_lanes_each(rows, a_next, a_inner, turn)};
     trn_lanes_t b = {{NULL}, trn_lanes_each(columns, b_next, b_inner, turn)};
-    trn_lanes_start(&a, a_at, rows, a_next);
-    trn_lanes_start(&b, b_at, columns, b_next);
-    for (trn_size_t k = n / turn; k > 0; k--) {
+    const bool loops = !__builtin_constant_p(n) || n > turn;
+    trn_lanes_start(&a, a_at, rows, a_next, !loops);
+    trn_lanes_start(&b, b_at, columns, b_next, !loops);
+    for (trn_size_t k = trn_opaque_count(n / turn, n); k > 0; k--) {
         TRN_UNROLL
         for (trn_size_t step = 0; step < steps; step++) {
             trn_block_add(acc, rows, columns, terms, &a, a_next, a_inner, step * terms * a_inner, &b, b_next, b_inner,
@@ -153,6 +165,8 @@ TRN_KERNEL void trn_block_run(float acc[TRN_BLOCK_MAX], trn_size_t rows, trn_siz
         trn_lanes_advance(&a, rows, turn * a_inner);
         trn_lanes_advance(&b, columns, turn * b_inner);
     }
+    trn_lanes_settle(&a, rows);
+    trn_lanes_settle(&b, columns);
     for (trn_size_t k = rest; k > 0; k--) {
         trn_block_add(acc, rows, columns, 1, &a, a_next, a_inner, 0, &b, b_next, b_inner, 0);
         trn_lanes_advance(&a, rows, a_inner);
@@ -202,9 +216,11 @@ TRN_KERNEL void trn_block_store(const float acc[TRN_BLOCK_MAX], trn_size_t rows,
 /* to[r next + s] += acc[r][s] */
 TRN_KERNEL void trn_block_store_sum(const float acc[TRN_BLOCK_MAX], trn_size_t rows, trn_size_t columns, float *to, trn_size_t next)
 {
+    const bool in_reach = __builtin_constant_p(next) && rows * next <= 240;
+    to = trn_opaque(to);
     TRN_UNROLL
     for (trn_size_t r = 0; r < rows; r++) {
-        float *row = trn_opaque(to + r * next);
+        float *row = in_reach ? to + r * next : trn_opaque(to + r * next);
         float old[TRN_BLOCK_MAX];
         TRN_UNROLL
         for (trn_size_t s = 0; s < columns; s++) {
@@ -214,10 +230,7 @@ TRN_KERNEL void trn_block_store_sum(const float acc[TRN_BLOCK_MAX], trn_size_t r
         for (trn_size_t s = 0; s < columns; s++) {
             old[s] = trn_sum(old[s], acc[r * columns + s]);
         }
-        TRN_UNROLL
-        for (trn_size_t s = 0; s < columns; s++) {
-            trn_store(row + s, old[s]);
-        }
+        trn_store_row(row, old, columns);
     }
 }
 
@@ -231,7 +244,7 @@ TRN_KERNEL trn_size_t trn_block_rows(trn_size_t line, trn_size_t n)
     if (!__builtin_constant_p(line) || !__builtin_constant_p(n)) {
         return 4;
     }
-    if (n == 3 && line % 8 == 0) {
+    if (n <= 3 && line % 8 == 0) {
         return 8;
     }
     return line % 4 == 0 ? 4 : n >= 8 ? 2 : line % 3 == 0 ? 3 : 4;

@@ -17,9 +17,6 @@ TRN_KERNEL float trn_epilogue_apply(float d, uint32_t bits_of_y, trn_size_t i, t
     if (epilogue.bits != NULL) {
         return trn_activation_gate(d, ((epilogue.bits[i >> 3] >> (i & 7)) & 1) != 0, epilogue.activation);
     }
-    if (epilogue.activation == TRN_ACT_RELU) {
-        return trn_gate_relu(d, bits_of_y);
-    }
     return trn_activation_backward(d, trn_float_from_bits(bits_of_y), epilogue.activation);
 }
 
@@ -47,12 +44,13 @@ TRN_KERNEL void trn_block_store_input(const float *acc, trn_size_t rows, trn_siz
         }
         TRN_UNROLL
         for (trn_size_t s = k; s < end; s++) {
+            const trn_size_t i = s / columns * next + s % columns;
             const float sum = epilogue.accumulate ? trn_sum(d[s - k], acc[s]) : acc[s];
-            d[s - k] = trn_epilogue_apply(sum, bits_of_y[s - k], first + s / columns * next + s % columns, epilogue);
-        }
-        TRN_UNROLL
-        for (trn_size_t s = k; s < end; s++) {
-            trn_store(to + s / columns * next + s % columns, d[s - k]);
+            if (epilogue.activation == TRN_ACT_RELU && reads_y) {
+                trn_store_bits(to + i, trn_gate_relu(sum, bits_of_y[s - k]));
+            } else {
+                trn_store(to + i, trn_epilogue_apply(sum, bits_of_y[s - k], first + i, epilogue));
+            }
         }
     }
 }

@@ -97,11 +97,43 @@ TRN_KERNEL uint32_t trn_load_bits(const float *from)
     return bits;
 }
 
-/* d where the output of relu with these bits is above 0, else +0. Such an output is +0 or above: nothing else needs to be told apart. */
-TRN_KERNEL float trn_gate_relu(float d, uint32_t bits)
+/* The bits of d where the output of relu with these bits is above 0, else +0. Such an output is +0, whose bits then are the result, or
+ * above: nothing else needs to be told apart. */
+TRN_KERNEL uint32_t trn_gate_relu(float d, uint32_t bits)
 {
-    __asm__ volatile("cmp %1, #0\n\tit eq\n\tvmoveq.f32 %0, %2" : "+t"(d) : "r"(bits), "t"(0.0f) : "cc");
-    return d;
+    __asm__ volatile("cmp %0, #0\n\tit ne\n\tvmovne %0, %1" : "+r"(bits) : "t"(d) : "cc");
+    return bits;
+}
+
+TRN_KERNEL void trn_store_bits(float *to, uint32_t bits)
+{
+    __asm__ volatile("str %1, %0" : "=m"(*to) : "r"(bits));
+}
+
+/* to[k] = values[k]. One store of many registers takes a cycle each and one more, stores one by one may take two. The registers of
+ * such a store are consecutive; the compiler gives them to the values from the start. */
+TRN_KERNEL void trn_store_4(float *to, const float *values)
+{
+    register float s0 __asm__("s0") = values[0];
+    register float s1 __asm__("s1") = values[1];
+    register float s2 __asm__("s2") = values[2];
+    register float s3 __asm__("s3") = values[3];
+    __asm__ volatile("vstmia %1, {s0-s3}" : "=m"(*(float(*)[4])to) : "r"(to), "t"(s0), "t"(s1), "t"(s2), "t"(s3));
+}
+
+TRN_KERNEL void trn_store_8(float *to, const float *values)
+{
+    register float s0 __asm__("s0") = values[0];
+    register float s1 __asm__("s1") = values[1];
+    register float s2 __asm__("s2") = values[2];
+    register float s3 __asm__("s3") = values[3];
+    register float s4 __asm__("s4") = values[4];
+    register float s5 __asm__("s5") = values[5];
+    register float s6 __asm__("s6") = values[6];
+    register float s7 __asm__("s7") = values[7];
+    __asm__ volatile("vstmia %1, {s0-s7}"
+                     : "=m"(*(float(*)[8])to)
+                     : "r"(to), "t"(s0), "t"(s1), "t"(s2), "t"(s3), "t"(s4), "t"(s5), "t"(s6), "t"(s7));
 }
 
 #else
@@ -158,12 +190,46 @@ TRN_KERNEL uint32_t trn_load_bits(const float *from)
     return trn_float_bits(*from);
 }
 
-TRN_KERNEL float trn_gate_relu(float d, uint32_t bits)
+TRN_KERNEL uint32_t trn_gate_relu(float d, uint32_t bits)
 {
-    return bits != 0 ? d : 0.0f;
+    return bits != 0 ? trn_float_bits(d) : 0;
+}
+
+TRN_KERNEL void trn_store_bits(float *to, uint32_t bits)
+{
+    *to = trn_float_from_bits(bits);
+}
+
+TRN_KERNEL void trn_store_4(float *to, const float *values)
+{
+    for (trn_size_t k = 0; k < 4; k++) {
+        to[k] = values[k];
+    }
+}
+
+TRN_KERNEL void trn_store_8(float *to, const float *values)
+{
+    for (trn_size_t k = 0; k < 8; k++) {
+        to[k] = values[k];
+    }
 }
 
 #endif
+
+/* to[k] = values[k], k < count */
+TRN_KERNEL void trn_store_row(float *to, const float *values, trn_size_t count)
+{
+    if (count == 8) {
+        trn_store_8(to, values);
+    } else if (count == 4) {
+        trn_store_4(to, values);
+    } else {
+        TRN_UNROLL
+        for (trn_size_t k = 0; k < count; k++) {
+            trn_store(to + k, values[k]);
+        }
+    }
+}
 
 /* A pointer the compiler knows nothing about: it then adds it up once, not anew for every access near it. */
 TRN_KERNEL float *trn_opaque(float *pointer)
@@ -172,6 +238,18 @@ TRN_KERNEL float *trn_opaque(float *pointer)
     __asm__("" : "+r"(pointer));
 #endif
     return pointer;
+}
+
+/* A number of turns derived from n; if n is not literal, one that the compiler cannot bound: it would peel the loop. */
+TRN_KERNEL trn_size_t trn_opaque_count(trn_size_t count, trn_size_t n)
+{
+#if TRN_USE_ASM
+    if (!__builtin_constant_p(n)) {
+        __asm__("" : "+r"(count));
+    }
+#endif
+    (void)n;
+    return count;
 }
 
 TRN_KERNEL const float *trn_opaque_const(const float *pointer)

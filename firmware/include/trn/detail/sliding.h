@@ -91,7 +91,7 @@ TRN_KERNEL trn_tile_t trn_slide_tile(trn_slide_t s, trn_size_t j, trn_size_t cou
 TRN_KERNEL void trn_slide_load(float x[2 * TRN_BLOCK_MAX], trn_slide_t s, trn_tile_t tile, const float *row, trn_size_t next)
 {
     trn_lanes_t lanes = {{NULL}, trn_lanes_each(tile.hi - tile.lo, next, 0, 1)};
-    trn_lanes_start(&lanes, row + (tile.j * s.stride - s.pad + tile.lo) * next, tile.hi - tile.lo, next);
+    trn_lanes_start(&lanes, row + (tile.j * s.stride - s.pad + tile.lo) * next, tile.hi - tile.lo, next, false);
     TRN_ALIGN_CODE();
     TRN_UNROLL
     for (trn_size_t q = tile.lo; q < tile.hi; q++) {
@@ -112,6 +112,7 @@ TRN_KERNEL void trn_slide_sum(float acc[TRN_BLOCK_MAX], trn_slide_t s, trn_tile_
 {
     float x[2 * TRN_BLOCK_MAX], weight[8];
     trn_slide_load(x, s, tile, row, next);
+    TRN_ALIGN_CODE();
     TRN_UNROLL
     for (trn_size_t v = 0; v < s.taps; v++) {
         weight[v] = trn_load(w + v * w_next);
@@ -141,10 +142,12 @@ TRN_KERNEL void trn_slide_sum_weights(float acc[TRN_BLOCK_MAX], trn_slide_t s, t
 {
     float x[2 * TRN_BLOCK_MAX], error[8];
     trn_slide_load(x, s, tile, row, next);
-    e = trn_opaque_const(e + tile.j * e_next);
+    trn_lanes_t lanes = {{NULL}, trn_lanes_each(tile.count, e_next, 0, 1)};
+    trn_lanes_start(&lanes, e + tile.j * e_next, tile.count, e_next, false);
+    TRN_ALIGN_CODE();
     TRN_UNROLL
     for (trn_size_t p = 0; p < tile.count; p++) {
-        error[p] = trn_load(e + p * e_next);
+        error[p] = trn_load(lanes.at[p / lanes.each] + p % lanes.each * e_next);
     }
     float product = 0.0f;
     trn_size_t pending = -1; /* tap that the product waits to be added to */
