@@ -2,7 +2,7 @@
 """Compares the rows of one program with published measurements.
 
 ``rows.csv`` has the columns row, name, measured (cycles) and, if a row runs a loop, turns. Row 0 of the program is an
-empty call: its cost is taken off every row, and ``--call`` cycles are put back for the call as the publisher measured it.
+empty call: its cost is taken off every row, and ``--call`` cycles are put back for the call as it was measured.
 
     python benchmarks/cycle_model/compare.py program.elf rows.csv --call 7
 """

@@ -107,6 +107,13 @@ def test_a_block_cut_in_two_by_a_page_costs_what_the_whole_costs() -> None:
         assert sum(part.core.cycles for part in parts) == whole
 
 
+def test_a_return_that_is_skipped_takes_one_cycle() -> None:
+    block = decode_block(bytes.fromhex("002818bf10bd"), 0x1000)  # cmp r0, #0; it ne; popne {r4, pc}
+    cost = CortexM4().block(block)
+    assert cost.cycles == 2
+    assert cost.taken == 1 + 2  # the branch, and the two words it loads
+
+
 def test_a_division_that_outlives_its_block_is_passed_on() -> None:
     cost = CortexM4().block(decode_block(bytes.fromhex("80ee810a0130"), 0x1000))  # vdiv.f32 s0, s1, s2; adds r0, #1
     assert (cost.cycles, cost.divider_busy, cost.first_float) == (2, 12, 0)

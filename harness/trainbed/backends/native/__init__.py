@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -34,14 +35,15 @@ def build_shared_library(source: Path, *, include: Sequence[Path] = (), stamp: s
     library = cache_directory("native") / f"{source.stem}-{digest.hexdigest()[:20]}.so"
     if library.exists():
         return library
-    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if not compiler or shutil.which(compiler) is None:
+    candidates = (shlex.split(os.environ.get("CC", "")), ["cc"], ["gcc"], ["clang"])
+    compiler = next((words for words in candidates if words and shutil.which(words[0])), None)
+    if compiler is None:
         raise MissingTool("C compiler (cc)", install="apt-get install gcc libc6-dev")
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         built = Path(folder) / library.name
-        command = [compiler, *_FLAGS, *(f"-I{path}" for path in include), str(source), "-o", str(built)]
+        command = [*compiler, *_FLAGS, *(f"-I{path}" for path in include), str(source), "-o", str(built)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise BuildError(f"{compiler} refused {source.name}:\n{done.stderr.strip()[:2000]}")
+            raise BuildError(f"{compiler[0]} refused {source.name}:\n{done.stderr.strip()[:2000]}")
         built.replace(library)
     return library

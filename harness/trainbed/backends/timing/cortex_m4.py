@@ -45,6 +45,9 @@ class CortexM4:
         taken = 0
         if instructions and instructions[-1].leaves:
             taken = _TAKEN_TABLE if instructions[-1].kind is Kind.BRANCH_TABLE else _TAKEN
+            if instructions[-1].conditional:  # a return that IT skips takes one cycle, not the cycles of its loads
+                skipped = max(0, durations[-1] - 1)
+                through, branched, taken = through - skipped, branched - skipped, taken + skipped
         return CoreCost(
             cycles=through,
             taken=taken,
