@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nRF52840 registers the port touches. Source: nRF52840 Product Specification v1.7: CLOCK 5.4, GPIO 6.9, UARTE 6.34. */
+/* nRF52840 registers the port touches. Source: nRF52840 Product Specification v1.7: NVMC 4.3, CLOCK 5.4, GPIO 6.9, UARTE 6.34. */
 #ifndef TRN_SOC_H
 #define TRN_SOC_H
 
@@ -10,6 +10,9 @@
 /* Data RAM: the only memory EasyDMA reaches. */
 #define TRN_SOC_RAM_START 0x20000000u
 #define TRN_SOC_RAM_END 0x20040000u
+
+#define TRN_NVMC_ICACHECNF TRN_REGISTER(0x4001E540u)
+#define TRN_NVMC_ICACHECNF_CACHEEN 1u
 
 #define TRN_CLOCK(offset) TRN_REGISTER(0x40000000u + (offset))
 #define TRN_CLOCK_TASKS_HFCLKSTART TRN_CLOCK(0x000u)
