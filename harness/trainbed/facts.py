@@ -74,7 +74,8 @@ def make_result(finished: Finished) -> Result:
     diverged = training.diverged
     return Result(
         verdict=Verdict.FAILED,
-        stop_reason=StopReason.DIVERGED if diverged else StopReason.COMPLETED,
+        # A last step may leave weights that no loss has seen any more.
+        stop_reason=StopReason.COMPLETED if not diverged and np.isfinite(training.weights).all() else StopReason.DIVERGED,
         scenario=ScenarioFacts(name=prepared.scenario.name),
         board=prepared.board.name,
         backend=BackendFacts(name=finished.backend, version=finished.backend_version),
