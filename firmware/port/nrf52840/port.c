@@ -32,7 +32,6 @@ static struct {
 static void start_crystal(void)
 {
     /* The internal oscillator drifts by more than a UART at 1 Mbaud forgives. */
-    TRN_NVMC_ICACHECNF = TRN_NVMC_ICACHECNF_CACHEEN;
     TRN_CLOCK_EVENTS_HFCLKSTARTED = 0;
     TRN_CLOCK_TASKS_HFCLKSTART = 1;
     for (uint32_t i = 0; i < POLLS_CRYSTAL && TRN_CLOCK_EVENTS_HFCLKSTARTED == 0; i++) {
@@ -59,6 +58,7 @@ static void start_uart(void)
 
 void trn_port_init(void)
 {
+    TRN_NVMC_ICACHECNF = TRN_NVMC_ICACHECNF_CACHEEN;
     start_crystal();
     start_uart();
     trn_cortexm_start_cycle_counter();
