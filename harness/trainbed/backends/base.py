@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 PHASES = ("other", "forward", "backward", "update", "evaluate", "convert")
 """Phases of the trainer's work, in the order of the trn_mark_* functions; the index is the phase's number."""
@@ -17,7 +17,9 @@ COST_CLASSES = ("exact", "modelled", "instructions", "none")
 
 @dataclass(frozen=True)
 class Counts:
-    """What a stretch of guest code cost: core cycles at zero wait states, extra cycles of its memories, instructions."""
+    """What a stretch of guest code cost: core cycles at zero wait states, extra cycles of its memories,
+    instructions.
+    """
 
     cycles: int = 0
     memory_cycles: int = 0
@@ -69,8 +71,10 @@ class Guest(Protocol):
     def exchange(self, data: bytes, *, budget: Budget) -> bytes:
         """Send ``data`` into the guest's UART and return what it sent until it waits for input again.
 
-        Returns b"" when the guest waits (sleeps with nothing pending) without having answered: a lost frame shows at once,
-        without a clock. Bytes sent while the guest has not armed its receiver, or beyond what it armed, are lost as on the part.
+        Returns b"" when the guest waits (sleeps with nothing pending) without having answered: a lost frame shows at
+        once,
+        without a clock. Bytes sent while the guest has not armed its receiver, or beyond what it armed, are lost as
+        on the part.
         Raises GuestHang when the budget is spent, GuestFault, GuestReset, EmulatorCrash.
         """
         ...
@@ -89,6 +93,18 @@ class Guest(Protocol):
 
     def close(self) -> None:
         """Give the guest back; safe to call twice and after an error."""
+        ...
+
+
+@runtime_checkable
+class LoadsSamples(Protocol):
+    """A guest whose emulator puts resident samples into memory faster than its UART would take them."""
+
+    def load_samples(self, offset: int, data: bytes) -> None:
+        """Write ``data`` at ``offset`` bytes into the firmware's trn_resident, and read it back to be sure.
+
+        The guest must wait for input. Raises InputError when it does not fit, EmulatorCrash when it does not read back.
+        """
         ...
 
 

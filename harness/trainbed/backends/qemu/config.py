@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from trainbed.boards import Board, Memory
 from trainbed.errors import InputError
 
 _RECEIVER = "trn_port_receiver"
+_RESIDENT = "trn_resident"
 _WAIT = "trn_port_receive_wait"
 _PARKS = "trn_fault_"
 _SYMBOL = struct.Struct("<IIIBBH")
@@ -29,6 +31,8 @@ class QemuConfig:
     memories: tuple[Memory, ...]
     receiver: int
     """The port's trn_port_receiver (firmware/port/cortexm/byte_uart.h)."""
+    resident: tuple[int, int] | None
+    """Address and size of the firmware's sample buffer, where it has one."""
     wait: tuple[int, int]
     """Begin and end of the port's function that sleeps until input comes."""
     parks: tuple[tuple[int, int, str], ...]
@@ -50,27 +54,37 @@ def config_for(board: Board, image: GuestImage) -> QemuConfig:
     machine = board.options.get("qemu", {}).get("machine")
     if machine is None:
         raise InputError(f"platforms/{board.name}.yaml names no machine of QEMU (options: {{qemu: {{machine: ...}}}})")
-    receiver = read_symbol(image.elf, _RECEIVER)
+    symbols = read_symbols(image.elf, (_RECEIVER, _RESIDENT))
     ranges = {name: (start & ~1, (start & ~1) + size) for start, size, name in image.functions}
-    if receiver is None or _WAIT not in ranges:
+    if _RECEIVER not in symbols or _WAIT not in ranges:
         raise InputError(f"{image.elf.name} has no {_RECEIVER} and {_WAIT}: its port is not one QEMU can drive")
     parks = tuple((*ranges[name], name) for name in ranges if name.startswith(_PARKS))
-    return QemuConfig(machine, board.core, image, board.memories, receiver, ranges[_WAIT], parks)
+    return QemuConfig(
+        machine=machine,
+        core=board.core,
+        image=image,
+        memories=board.memories,
+        receiver=symbols[_RECEIVER][0],
+        resident=symbols.get(_RESIDENT),
+        wait=ranges[_WAIT],
+        parks=parks,
+    )
 
 
-def read_symbol(elf: Path, name: str) -> int | None:
-    """Value of a symbol of a 32-bit little-endian ELF, or None. Much quicker than a whole ELF library is imported."""
+def read_symbols(elf: Path, names: Collection[str]) -> dict[str, tuple[int, int]]:
+    """(value, size) of those symbols a 32-bit little-endian ELF has; quicker than importing a whole ELF library."""
     data = elf.read_bytes()
-    wanted = name.encode() + b"\0"
     sections = _sections(data)
+    found = {}
     for section in sections:
         if section[1] == _SYMBOLS:
             strings = sections[section[6]][4]
             for entry in _SYMBOL.iter_unpack(data[section[4] : section[4] + section[5]]):
                 at = strings + entry[0]
-                if data[at : at + len(wanted)] == wanted:
-                    return int(entry[1])
-    return None
+                name = data[at : data.index(b"\0", at)].decode(errors="replace")
+                if name in names:
+                    found[name] = (int(entry[1]), int(entry[2]))
+    return found
 
 
 def read_code(elf: Path, memories: tuple[Memory, ...]) -> list[tuple[int, bytes]]:

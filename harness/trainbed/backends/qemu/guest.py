@@ -127,6 +127,16 @@ class QemuGuest:
         except Gone:
             raise self._ended() from None
 
+    def load_samples(self, offset: int, data: bytes) -> None:
+        """See LoadsSamples.load_samples."""
+        start, size = self._config.resident or (0, 0)
+        if offset < 0 or offset + len(data) > size:
+            raise InputError(f"{len(data)} bytes at {offset} do not fit the firmware's sample buffer of {size}")
+        self.write_memory(start + offset, data)
+        if self.read_memory(start + offset, len(data)) != data:
+            self.close()
+            raise EmulatorCrash("samples written into QEMU's memory do not read back")
+
     def close(self) -> None:
         """Ends QEMU; safe to call twice."""
         process, self._process = self._process, None
