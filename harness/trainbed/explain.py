@@ -27,6 +27,11 @@ def explain_expectation(expectation: Expectation, losses: Sequence[float]) -> st
     return "\n\n".join([f"{expectation.name}: observed {observed}, expected {bound}", *_curve(losses)])
 
 
+def explain_losses(losses: Sequence[float]) -> str:
+    """The loss curve of a training so far; empty without one."""
+    return "".join(_curve(losses))
+
+
 def _verdict(result: Result) -> str:
     where = f"{result.scenario.name}, on {result.board} ({result.backend.name} {result.backend.version})"
     if result.verdict is Verdict.PASSED:

@@ -86,6 +86,10 @@ class Session:
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        epochs = f"{len(self._epochs)} of {self.scenario.training.epochs} epochs trained"
+        return f"<Session {self.scenario.name!r} on {self.prepared.board.name} ({self.backend}), {epochs}>"
+
     @property
     def scenario(self) -> Scenario:
         """What is run."""
