@@ -224,6 +224,21 @@ def test_code_larger_than_the_cache_pays_for_its_lines_again_and_again() -> None
     assert per_turn(4096) == pytest.approx(3 * 256, rel=0.05)
 
 
+def test_a_cache_that_is_off_makes_every_line_wait() -> None:
+    def memory_cycles(on: bool, memory: str = "nrf52840") -> int:
+        body = "add.w r0, r0, #1\n" * 64
+        guest = BareGuest(f"movs r7, #8\n.balign 16\n1:\n{body}\nsubs r7, #1\nbne.w 1b\nwfi")
+        counter = guest.count(memory=memory)
+        counter.instruction_cache = on
+        guest.run()
+        assert counter.instruction_cache is (on and memory == "nrf52840")
+        return counter.memory_cycles
+
+    assert memory_cycles(True) <= 18 * 3  # each line once
+    assert memory_cycles(False) == pytest.approx(8 * 16 * 2, rel=0.1)
+    assert memory_cycles(False) == memory_cycles(False, "nrf52840-uncached")
+
+
 def test_where_code_lies_does_not_change_its_cost() -> None:
     def total(before: int) -> int:
         loads = "\n".join(f"ldr r{i % 4}, [sp, #{4 * (i % 8)}]" for i in range(64))

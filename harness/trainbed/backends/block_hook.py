@@ -77,7 +77,9 @@ class _Block(ctypes.Structure):
         ("target", ctypes.c_uint8),
         ("divider_busy", ctypes.c_uint8),
         ("first_float", ctypes.c_uint8),
-        ("reserved", ctypes.c_uint8 * 8),
+        ("off_through", ctypes.c_uint16),
+        ("off_branched", ctypes.c_uint16),
+        ("reserved", ctypes.c_uint8 * 4),
     )
 
 
@@ -110,6 +112,8 @@ class _State(ctypes.Structure):
         ("n_misses", ctypes.c_uint32),
         ("trained_phases", ctypes.c_uint32),
         ("data_wait", ctypes.c_uint32),
+        ("cache_off", ctypes.c_uint32),
+        ("n_lines", ctypes.c_uint32),
         ("idle", ctypes.c_uint64),
         ("phase_start", _Count),
         ("segment_start", _Count),
@@ -146,6 +150,8 @@ def _native() -> ctypes.CDLL:
     library.trn_settle.restype = None
     library.trn_reset.argtypes = (ctypes.POINTER(_State),)
     library.trn_reset.restype = None
+    library.trn_forget_lines.argtypes = (ctypes.POINTER(_State),)
+    library.trn_forget_lines.restype = None
     library.trn_idle.argtypes = (ctypes.POINTER(_State), ctypes.c_uint64)
     library.trn_idle.restype = None
     if (library.trn_state_size(), library.trn_block_size()) != (ctypes.sizeof(_State), ctypes.sizeof(_Block)):
@@ -304,6 +310,22 @@ class BlockCounter:
         """Charges ``n`` cycles of sleep: `cycles` advances, phases and functions do not pay."""
         self._lib.trn_idle(self._state, n)
 
+    @property
+    def instruction_cache(self) -> bool:
+        """Whether the memory's instruction cache is on. A memory with a cache begins with it on; others have none."""
+        return bool(self._state.line_shift)
+
+    @instruction_cache.setter
+    def instruction_cache(self, on: bool) -> None:
+        """Follows the part's cache control register; switching off empties the cache. No effect without a cache."""
+        cache = None if self._model.memory is None else self._model.memory.cache
+        if cache is None:
+            return
+        if not on:
+            self._lib.trn_forget_lines(self._state)
+        self._state.line_shift = cache.line.bit_length() - 1 if on else 0
+        self._state.cache_off = int(not on)
+
     # -- results ---------------------------------------------------------------------------------------------------
 
     @property
@@ -362,7 +384,8 @@ class BlockCounter:
             return
         if cache.ways != _WAYS or cache.sets & (cache.sets - 1) or cache.line & (cache.line - 1):
             raise ValueError(f"{self._model.name}: {cache} is not a cache the block hook can follow")
-        self._lines = (ctypes.c_uint32 * (cache.sets * cache.ways))()
+        self._state.n_lines = cache.sets * cache.ways
+        self._lines = (ctypes.c_uint32 * self._state.n_lines)()
         self._state.lines = self._lines
         self._state.line_shift = cache.line.bit_length() - 1
         self._state.set_mask = cache.sets - 1
@@ -382,6 +405,8 @@ class BlockCounter:
             row.target = cost.core.target
             row.memory_through = min(cost.memory.through, 0xFFFF)
             row.memory_branched = min(cost.memory.branched, 0xFFFF)
+            row.off_through = min(cost.memory.off_through, 0xFFFF)
+            row.off_branched = min(cost.memory.off_branched, 0xFFFF)
             row.miss_through = min(cost.memory.miss_through, 0xFF)
             row.miss_branched = min(cost.memory.miss_branched, 0xFF)
             row.divider_busy = cost.core.divider_busy

@@ -43,7 +43,9 @@ typedef struct {
     uint8_t target;           /* core cycles more if the block was reached by a taken branch */
     uint8_t divider_busy;     /* cycles the float divider still runs when the block ends */
     uint8_t first_float;      /* when the block first needs the FPU; TRN_NO_FLOAT: never */
-    uint8_t reserved[8];
+    uint16_t off_through;     /* instead of memory_through and misses while the instruction cache is off, 1/16 cycle */
+    uint16_t off_branched;
+    uint8_t reserved[4];
 } trn_block_t;
 
 typedef struct {
@@ -72,7 +74,7 @@ typedef struct trn_state {
     uint32_t previous_taken;
     uint32_t segment;        /* segment running now */
     uint32_t divider_busy;   /* cycles the float divider still runs behind the last block */
-    uint32_t line_shift;     /* line = address >> line_shift; 0: no instruction cache */
+    uint32_t line_shift;     /* line = address >> line_shift; 0: no instruction cache, or cache_off */
     uint32_t set_mask;
     uint32_t phase;          /* phase running now */
     uint32_t stopped;        /* 1: the hook stopped the guest for an event */
@@ -80,6 +82,8 @@ typedef struct trn_state {
     uint32_t n_misses;       /* blocks that had to be worked out */
     uint32_t trained_phases; /* bit per phase */
     uint32_t data_wait;      /* 1/16 cycle for each read that trn_on_read sees */
+    uint32_t cache_off;      /* 1: there is an instruction cache and it is off */
+    uint32_t n_lines;        /* entries of `lines` */
     uint64_t idle;           /* cycles the guest slept */
     trn_count_t phase_start;   /* totals when the phase began */
     trn_count_t segment_start; /* totals when the segment began */
@@ -107,6 +111,7 @@ void trn_insert(trn_state_t *state, const trn_block_t *blocks, uint32_t n);
 void trn_settle(trn_state_t *state);
 void trn_reset(trn_state_t *state);
 void trn_idle(trn_state_t *state, uint64_t n_cycles);
+void trn_forget_lines(trn_state_t *state);
 void trn_on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user);
 void trn_on_division(uc_engine *uc, uint64_t address, uint32_t size, void *user);
 void trn_on_read(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *user);
@@ -200,6 +205,14 @@ void trn_idle(trn_state_t *state, uint64_t n_cycles)
     state->segment_start.cycles += n_cycles;
 }
 
+/* Empties the instruction cache. */
+void trn_forget_lines(trn_state_t *state)
+{
+    if (state->n_lines != 0) {
+        memset(state->lines, 0, sizeof *state->lines * state->n_lines);
+    }
+}
+
 void trn_reset(trn_state_t *state)
 {
     memset(&state->total, 0, sizeof state->total);
@@ -213,9 +226,7 @@ void trn_reset(trn_state_t *state)
     state->divider_busy = 0;
     state->segment = 0;
     state->phase = 0;
-    if (state->line_shift != 0) {
-        memset(state->lines, 0, sizeof *state->lines * (state->set_mask + 1) * 2);
-    }
+    trn_forget_lines(state);
     state->stopped = 0;
 }
 
@@ -272,10 +283,11 @@ void trn_on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user)
         }
     }
     const uint32_t end = (uint32_t)address + size;
+    const int branched = (uint32_t)address != state->previous_end;
     uint32_t gap = 0;
     uint32_t memory = block->memory_through;
     uint32_t miss = block->miss_through;
-    if ((uint32_t)address != state->previous_end) {
+    if (branched) {
         gap = state->previous_taken + block->target;
         state->total.cycles += gap;
         memory = block->memory_branched;
@@ -283,6 +295,8 @@ void trn_on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user)
     }
     if (state->line_shift != 0) {
         memory += miss * missed_lines(state, (uint32_t)address, end);
+    } else if (state->cache_off) {
+        memory = branched ? block->off_branched : block->off_through;
     }
     if (__builtin_expect(block->segment != state->segment, 0)) {
         enter_segment(state, block->segment);

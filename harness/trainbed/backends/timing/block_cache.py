@@ -16,10 +16,10 @@ from pathlib import Path
 from trainbed.backends.timing.cache import cache_directory, write_atomically
 from trainbed.backends.timing.model import BlockCost, CoreCost, MemoryCost, TimingModel
 
-# address, size, core cycles, taken, target, divider busy, first float, instructions, memory: through, branched, misses
-_ROW = struct.Struct("<IIIHHHHHIIHH")
+# address, size, core cycles, taken, target, divider busy, first float, instructions, memory
+_ROW = struct.Struct("<IIIHHHHHIIHHII")
 _NO_FLOAT = 0xFFFF
-_MAGIC = b"trnblk03"
+_MAGIC = b"trnblk04"
 
 
 class BlockCostCache:
@@ -65,6 +65,7 @@ class BlockCostCache:
                 address, size, cost.core.cycles, cost.core.taken, cost.core.target, cost.core.divider_busy,
                 _NO_FLOAT if cost.core.first_float is None else cost.core.first_float, cost.instructions,
                 cost.memory.through, cost.memory.branched, cost.memory.miss_through, cost.memory.miss_branched,
+                cost.memory.off_through, cost.memory.off_branched,
             )
             for (address, size), cost in sorted(self._costs.items())
         ]  # fmt: skip

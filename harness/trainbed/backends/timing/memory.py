@@ -10,12 +10,16 @@ from trainbed.backends.timing.fetch import CodeMemory
 
 @dataclass(frozen=True)
 class InstructionCache:
-    """A cache in front of code memory. Sizes in bytes, ``miss_wait`` in wait states per line; replacement is LRU."""
+    """A cache in front of code memory; replacement is LRU.
+
+    Sizes in bytes. ``miss_wait``: wait states of a line that is not in it; ``off_wait``: of every line while it is off.
+    """
 
     size: int
     line: int
     ways: int
     miss_wait: int
+    off_wait: int
 
     @property
     def sets(self) -> int:
@@ -37,7 +41,7 @@ class Nrf52840Flash:
     name = "nrf52840-flash/1"
     region = _FLASH
     code = CodeMemory(line_bytes=16, line_wait=0, data_wait=3)
-    cache: InstructionCache | None = InstructionCache(size=2048, line=16, ways=2, miss_wait=3)
+    cache: InstructionCache | None = InstructionCache(size=2048, line=16, ways=2, miss_wait=3, off_wait=2)
 
 
 class Nrf52840FlashUncached:

@@ -41,13 +41,16 @@ class MemoryCost:
     """What the memory adds to a block, in sixteenths of a cycle.
 
     ``through`` and ``branched``: fetched straight through, or reached by a taken branch, every line in the cache (or no
-    cache). ``miss_through`` and ``miss_branched``: more for each line that is not in the cache.
+    cache). ``miss_through`` and ``miss_branched``: more for each line that is not in the cache. ``off_through`` and
+    ``off_branched``: all of it while the cache is switched off.
     """
 
     through: int = 0
     branched: int = 0
     miss_through: int = 0
     miss_branched: int = 0
+    off_through: int = 0
+    off_branched: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,18 +135,22 @@ class TimingModel:
             return MemoryCost()
         code = replace(self.memory.code, data_wait=0) if self.data_reads_apart else self.memory.code
         hit = self._in_context(context, instructions, code)
-        through = max(0, hit.cycles - core.cycles)
-        branched = max(0, hit.cycles + hit.target - core.cycles - core.target)
+        through, branched = _extra(hit, core)
         cache = self.memory.cache
         if cache is None:
-            return MemoryCost(SIXTEENTHS * through, SIXTEENTHS * branched)
-        missed = replace(code, line_bytes=cache.line, line_wait=cache.miss_wait)
-        miss = self._in_context(context, instructions, missed)
+            return MemoryCost(through, branched)
+        miss = self._in_context(context, instructions, replace(code, line_bytes=cache.line, line_wait=cache.miss_wait))
+        off = self._in_context(context, instructions, replace(code, line_bytes=cache.line, line_wait=cache.off_wait))
+        miss_through, miss_branched = _extra(miss, hit)
         end = instructions[-1].address + instructions[-1].size - 1
         lines = end // cache.line - instructions[0].address // cache.line + 1
         return MemoryCost(
-            SIXTEENTHS * through,
-            SIXTEENTHS * branched,
-            max(0, round(SIXTEENTHS * (miss.cycles - hit.cycles) / lines)),
-            max(0, round(SIXTEENTHS * (miss.cycles + miss.target - hit.cycles - hit.target) / lines)),
+            through, branched, round(miss_through / lines), round(miss_branched / lines), *_extra(off, core)
         )
+
+
+def _extra(slow: CoreCost, quick: CoreCost) -> tuple[int, int]:
+    """What a block takes more in one memory than in another, through and branched to, in sixteenths of a cycle."""
+    through = max(0, slow.cycles - quick.cycles)
+    branched = max(0, slow.cycles + slow.target - quick.cycles - quick.target)
+    return SIXTEENTHS * through, SIXTEENTHS * branched
