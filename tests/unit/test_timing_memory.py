@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trainbed.backends.timing import model_for
 from trainbed.backends.timing.block_cache import BlockCostCache
@@ -113,3 +115,11 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(cache_folder: Pat
 
 def test_blocks_are_decoded_up_to_their_last_byte() -> None:
     assert [i.address for i in decode_block(ADDS + ADD_WIDE + ADDS, 0x1000)] == [0x1000, 0x1002, 0x1006]
+
+
+@given(code=st.binary(min_size=2, max_size=60).filter(lambda code: len(code) % 2 == 0), before=st.binary(max_size=48))
+def test_any_bytes_have_a_cost(code: bytes, before: bytes) -> None:
+    cost = model_for("cortex-m4", "nrf52840").cost(code, 0x2_0000, before=before[: len(before) // 2 * 2])
+    assert 0 < cost.instructions <= len(code) // 2
+    assert min(cost.core.cycles, cost.core.taken, cost.core.target, cost.core.divider_busy) >= 0
+    assert min(cost.memory.through, cost.memory.branched, cost.memory.miss_through, cost.memory.off_branched) >= 0
