@@ -60,7 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("trainbed", "training on emulated microcontrollers")
     group.addoption("--trainbed-board", metavar="X", help="run all scenarios on this board")
     group.addoption("--trainbed-backend", metavar="B", help="run all scenarios on this backend")
-    group.addoption("--trainbed-out", metavar="DIR", type=Path, help="keep each test's result, weights and ELF below DIR")
+    group.addoption("--trainbed-out", metavar="DIR", type=Path, help="keep results, weights and ELFs below DIR")
 
 
 @pytest.hookimpl(wrapper=True)
