@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 BLOCK = (1 + 4 + 4 + 2 * 16) / 16
-"""Cycles per product of a 4 x 4 block: four and four loads, the first of a group one cycle more, a multiply and an add each."""
+"""Cycles per product of a 4 x 4 block: eight loads, the first of a group one cycle more, a multiply and an add each."""
 VECTOR = (1 + 1 + 8 + 2 * 8) / 8
 """Of a 1 x 8 block: at batch 1 a weight serves one product only."""
 OUTER = (1 + 8 + 8 + 2 * 8 + 8) / 8
@@ -26,7 +26,7 @@ POOL_BACKWARD = (3 + 4 * (1 + 1 + 3 + 1)) / 4
 
 @dataclass(frozen=True)
 class Case:
-    """One kernel call. ``taps``: products that exist, or elements. ``floor``: cycles per tap that no code can go below."""
+    """One kernel call. ``taps``: products that exist, or elements. ``floor``: cycles per tap no code can go below."""
 
     name: str
     call: str
@@ -61,7 +61,9 @@ def _taps(size: int, kernel: int) -> int:
 
 def _window(size: int, in_c: int, out_c: int, kernel: int = 3) -> str:
     pad = kernel // 2
-    return f"((trn_window_t){{{size}, {size}, {in_c}, {size}, {size}, {out_c}, {kernel}, {kernel}, 1, 1, {pad}, {pad}}})"
+    return (
+        f"((trn_window_t){{{size}, {size}, {in_c}, {size}, {size}, {out_c}, {kernel}, {kernel}, 1, 1, {pad}, {pad}}})"
+    )
 
 
 RELU = "((trn_epilogue_t){TRN_ACT_RELU, y, NULL, false})"
@@ -82,7 +84,9 @@ def _depthwise(size: int, channels: int) -> list[Case]:
     s, taps = _window(size, channels, channels), _taps(size, 3) ** 2 * channels
     shape = f"3x3 {size}x{size}x{channels}"
     return [
-        Case(f"depthwise forward {shape}", f"trn_depthwise_conv2d_forward(x, w, b, y, {s}, TRN_ACT_RELU)", taps, SLIDING),
+        Case(
+            f"depthwise forward {shape}", f"trn_depthwise_conv2d_forward(x, w, b, y, {s}, TRN_ACT_RELU)", taps, SLIDING
+        ),
         Case(f"depthwise weights {shape}", f"trn_depthwise_conv2d_backward_weights(x, e, gw, gb, {s})", taps, SLIDING),
         Case(f"depthwise input {shape}", f"trn_depthwise_conv2d_backward_input(w, e, dx, {s}, {RELU})", taps, SLIDING),
     ]
@@ -113,7 +117,12 @@ def _pool(size: int, channels: int) -> list[Case]:
 def _dense(n_in: int, n_out: int) -> list[Case]:
     n, taps, shape = f"{n_in}, {n_out}", n_in * n_out, f"{n_in}->{n_out}"
     return [
-        Case(f"dense forward {shape}", f"trn_dense_forward(x, w, b, y, {n}, TRN_ACT_RELU)", taps, VECTOR if n_out > 1 else STREAM),
+        Case(
+            f"dense forward {shape}",
+            f"trn_dense_forward(x, w, b, y, {n}, TRN_ACT_RELU)",
+            taps,
+            VECTOR if n_out > 1 else STREAM,
+        ),
         Case(f"dense weights {shape}", f"trn_dense_backward_weights(x, e, gw, gb, {n})", taps, OUTER),
         Case(f"dense input {shape}", f"trn_dense_backward_input(w, e, dx, {n}, {RELU})", taps, VECTOR),
     ]
@@ -203,9 +212,11 @@ _HEAD = """
 #include "trn/pool.h"
 
 #define BIG 16384
-float x[BIG], w[36864], b[64], y[BIG], y1[BIG], e[BIG], dx[BIG], dx1[BIG], gw[36864], gb[64], z[64], t[64], m[4096], v[4096], loss;
+float x[BIG], w[36864], b[64], y[BIG], y1[BIG], e[BIG], dx[BIG], dx1[BIG], gw[36864], gb[64];
+float z[64], t[64], m[4096], v[4096], loss;
 uint8_t places[BIG];
-float w0[4096], w1[4096], w2[4096], g0[4096], g1[4096], g2[4096], m0[4096], m1[4096], m2[4096], v0[4096], v1[4096], v2[4096];
+float w0[4096], w1[4096], w2[4096], g0[4096], g1[4096], g2[4096];
+float m0[4096], m1[4096], m2[4096], v0[4096], v1[4096], v2[4096];
 trn_adam_t adam = {0.01f, 0.9f, 0.999f, 1e-7f, 1.0f, 1.0f};
 """
 

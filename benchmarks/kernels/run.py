@@ -1,34 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cycles of every training kernel on the Cortex-M4F core model, beside the floor that the core's instruction set leaves.
+"""Cycles of every training kernel on the Cortex-M4F core model, beside the floor the instruction set leaves.
 
     PYTHONPATH=harness python benchmarks/kernels/run.py [--no-asm] [--optimize O2] [--only conv] [--keep DIR]
 
 Each case is one kernel call with literal shapes, compiled alone, run once in Unicorn and counted by
-`trainbed.backends.block_hook.BlockCounter` at zero wait states (cycles are modelled; docs/fidelity.md). The floor counts, per
-product of a register block of R x C sums, two float operations and the loads it cannot avoid: (1 + R + C + 2RC) / RC cycles; see
-`cases.py`. "taps" counts the products that exist: those with padding are left out by the kernels and by the count.
+`trainbed.backends.block_hook.BlockCounter` at zero wait states (cycles are modelled; docs/fidelity.md). The floor
+counts, per product of a register block of R x C sums, two float operations and the loads it cannot avoid:
+(1 + R + C + 2RC) / RC cycles; see `cases.py`. "taps" counts the products that exist: those with padding are left out by the kernels and by the
+count.
 """
 
 from __future__ import annotations
 
 import argparse
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from cases import CASES, STEPS, Case, source_of
 from elftools.elf.elffile import ELFFile
-from unicorn import UC_ARCH_ARM, UC_MODE_MCLASS, UC_MODE_THUMB, UC_PROT_EXEC, UC_PROT_READ, Uc, arm_const
+from unicorn import UC_ARCH_ARM, UC_MODE_MCLASS, UC_MODE_THUMB, UC_PROT_EXEC, UC_PROT_READ, arm_const
+from unicorn.unicorn_py3.unicorn import Uc
 
 from trainbed.backends.block_hook import BlockCounter
 
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = (
-    "-std=c11 -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -ffp-contract=off -fno-math-errno "
-    "-Wall -Wextra -Werror -ffreestanding -nostartfiles -ffunction-sections"
-).split()
+FLAGS = [
+    "-std=c11",
+    "-mcpu=cortex-m4",
+    "-mthumb",
+    "-mfloat-abi=hard",
+    "-mfpu=fpv4-sp-d16",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-ffreestanding",
+    "-nostartfiles",
+    "-ffunction-sections",
+]
 LINK = """
 MEMORY { FLASH (rx) : ORIGIN = 0, LENGTH = 1M  RAM (rw) : ORIGIN = 0x20000000, LENGTH = 1M }
 SECTIONS { .text : { *(.text*) *(.rodata*) } > FLASH  .data : { *(.data*) *(.bss*) *(COMMON) } > RAM }
@@ -59,13 +71,15 @@ def load(elf: Path) -> tuple[dict[str, tuple[int, int]], list[tuple[int, bytes]]
             for symbol in table.iter_symbols()
             if symbol["st_info"]["type"] == "STT_FUNC"
         }
-        segments = [(s["p_vaddr"], s.data()) for s in image.iter_segments() if s["p_type"] == "PT_LOAD" and s["p_filesz"]]
+        segments = [
+            (s["p_vaddr"], s.data()) for s in image.iter_segments() if s["p_type"] == "PT_LOAD" and s["p_filesz"]
+        ]
     return functions, segments
 
 
-def measure(segments: list[tuple[int, bytes]], address: int) -> tuple[int, int]:
-    """(cycles, instructions) of one call."""
-    uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
+def measure(segments: list[tuple[int, bytes]], address: int) -> int:
+    """Cycles of one call."""
+    uc: Any = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
     uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)
     uc.mem_map(0, 1 << 20, UC_PROT_READ | UC_PROT_EXEC)
     uc.mem_map(0x20000000, 1 << 20)
@@ -77,7 +91,7 @@ def measure(segments: list[tuple[int, bytes]], address: int) -> tuple[int, int]:
     uc.reg_write(arm_const.UC_ARM_REG_LR, RETURN | 1)
     uc.emu_start(address | 1, RETURN)
     counter.phase_counts()
-    return counter.cycles, counter.instructions
+    return counter.cycles
 
 
 def main() -> None:
@@ -96,19 +110,24 @@ def main() -> None:
     print(f"{'kernel':44} {'cycles':>8} {'taps':>7} {'cyc/tap':>8} {'floor':>6} {'over':>6} {'bytes':>6}")
     for case in CASES:
         if arguments.only in case.name:
-            _print_case(case, *measure(segments, functions[case.symbol][0]), functions[case.symbol][1])
-    print(f"\n{'training step':44} {'cycles per sample':>17} {'forward':>9} {'backward':>9} {'update':>9} {'required':>9} {'aim':>9}")
+            _print_case(case, measure(segments, functions[case.symbol][0]), functions[case.symbol][1])
+    head = ("cycles per sample", "forward", "backward", "update", "required", "aim")
+    print(f"\n{'training step':48}" + "".join(f"{word:>18}" if word == head[0] else f"{word:>10}" for word in head))
     for step in STEPS:
         if arguments.only in step.name:
-            parts = [measure(segments, functions[f"{step.symbol}_{part}"][0])[0] for part in ("forward", "backward", "update")]
+            parts = [
+                measure(segments, functions[f"{step.symbol}_{part}"][0]) for part in ("forward", "backward", "update")
+            ]
             total = parts[0] + parts[1] + parts[2] / step.batch
-            print(f"{step.name:44} {total:17.0f} {parts[0]:9} {parts[1]:9} {parts[2] / step.batch:9.0f} {step.required:9} {step.aim:9}")
+            columns = (*parts[:2], round(parts[2] / step.batch), step.required, step.aim)
+            print(f"{step.name:48}{total:18.0f}" + "".join(f"{number:10}" for number in columns))
 
 
-def _print_case(case: Case, cycles: int, instructions: int, n_bytes: int) -> None:
+def _print_case(case: Case, cycles: int, n_bytes: int) -> None:
     each = cycles / case.taps
-    print(f"{case.name:44} {cycles:8} {case.taps:7} {each:8.2f} {case.floor:6.2f} {each / case.floor - 1:6.0%} {n_bytes:6}")
+    over = each / case.floor - 1
+    print(f"{case.name:44} {cycles:8} {case.taps:7} {each:8.2f} {case.floor:6.2f} {over:6.0%} {n_bytes:6}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from kernels.shim import SIGMOID, SOFTMAX, TANH, AdamArgument, assert_same_bits, call
+from kernels.shim import F32, SIGMOID, SOFTMAX, TANH, AdamArgument, assert_same_bits, call
 
 from trainbed.network.layers import Activation
 from trainbed.network.training import Adam, Loss, Sgd
@@ -22,13 +22,27 @@ def vectors(elements: st.SearchStrategy[float]) -> st.SearchStrategy[np.ndarray]
     return hnp.arrays(np.float32, st.integers(1, 40), elements=elements)
 
 
+BATCH = 5
+
+
+def many(sample: F32) -> F32:
+    """A batch of that sample."""
+    return np.repeat(sample[None], BATCH, 0)
+
+
 sums = vectors(st.floats(-90, 90, width=32))
 
 
 @examples
 @given(vectors(any_float))
 def test_activations_of_any_number_give_the_bits_of_the_twin(z: np.ndarray) -> None:
-    for act, name in ((SIGMOID, Activation.SIGMOID), (TANH, Activation.TANH), (1, Activation.RELU), (2, Activation.RELU6), (3, Activation.LEAKY_RELU)):
+    for act, name in (
+        (SIGMOID, Activation.SIGMOID),
+        (TANH, Activation.TANH),
+        (1, Activation.RELU),
+        (2, Activation.RELU6),
+        (3, Activation.LEAKY_RELU),
+    ):
         y = z.copy()
         call("activation_forward", y, len(y), act)
         with np.errstate(all="ignore"):
@@ -59,8 +73,8 @@ def test_softmax_gives_the_bits_of_the_twin(z: np.ndarray) -> None:
 def test_losses_and_their_gradients_give_the_bits_of_the_twin(z: np.ndarray, seed: int) -> None:
     n = len(z)
     t = np.random.default_rng(seed).random(n).astype(np.float32)
-    inv_n, batch = np.float32(1.0 / n), 3
-    scale = np.float32(1.0) / np.float32(batch)
+    inv_n = np.float32(1.0 / n)
+    scale = np.float32(1.0) / np.float32(BATCH)
 
     p = z.copy()
     value, want_p = ops.categorical_crossentropy(z[None], t[None])
@@ -68,27 +82,33 @@ def test_losses_and_their_gradients_give_the_bits_of_the_twin(z: np.ndarray, see
     assert_same_bits(p, want_p[0])
     e = np.empty_like(p)
     call("crossentropy_gradient", p, t, e, n, scale)
-    repeated = (np.repeat(v[None], batch, 0) for v in (p, t))
-    assert_same_bits(e, ops.loss_gradient(*repeated, Loss.CATEGORICAL_CROSSENTROPY, Activation.SOFTMAX)[0])
+    assert_same_bits(e, ops.loss_gradient(many(p), many(t), Loss.CATEGORICAL_CROSSENTROPY, Activation.SOFTMAX)[0])
 
     p = z.copy()
     value, want_p = ops.binary_crossentropy(z[None], t[None])
     assert_same_bits(call("binary_crossentropy", p, t, n, inv_n), value[0])
     assert_same_bits(p, want_p[0])
     call("crossentropy_gradient", p, t, e, n, scale * inv_n)
-    repeated = (np.repeat(v[None], batch, 0) for v in (p, t))
-    assert_same_bits(e, ops.loss_gradient(*repeated, Loss.BINARY_CROSSENTROPY, Activation.SIGMOID)[0])
+    assert_same_bits(e, ops.loss_gradient(many(p), many(t), Loss.BINARY_CROSSENTROPY, Activation.SIGMOID)[0])
 
 
-@pytest.mark.parametrize(("act", "name"), [(0, Activation.NONE), (1, Activation.RELU), (SIGMOID, Activation.SIGMOID), (TANH, Activation.TANH), (SOFTMAX, Activation.SOFTMAX)])
+@pytest.mark.parametrize(
+    ("act", "name"),
+    [
+        (0, Activation.NONE),
+        (1, Activation.RELU),
+        (SIGMOID, Activation.SIGMOID),
+        (TANH, Activation.TANH),
+        (SOFTMAX, Activation.SOFTMAX),
+    ],
+)
 def test_mse_goes_back_through_every_activation(act: int, name: Activation) -> None:
     rng = np.random.default_rng(act)
     z, t = rng.standard_normal(7).astype(np.float32), rng.random(7).astype(np.float32)
     p = np.asarray(ops.activation_forward(z[None], name))[0].copy()
-    inv_n, scale = np.float32(1.0 / 7), np.float32(1.0) / np.float32(5)
+    inv_n, scale = np.float32(1.0 / 7), np.float32(1.0) / np.float32(BATCH)
     assert_same_bits(call("mse", p, t, 7, inv_n), ops.mse(p[None], t[None])[0])
-    repeated = [np.repeat(v[None], 5, 0) for v in (p, t)]
-    want = ops.loss_gradient(*repeated, Loss.MSE, name)[0]
+    want = ops.loss_gradient(many(p), many(t), Loss.MSE, name)[0]
     call("mse_gradient", p, t, p, 7, inv_n, scale, act)  # e may be p
     assert_same_bits(p, want)
 
@@ -118,7 +138,9 @@ def test_adam_gives_the_bits_of_the_twin_and_clears_the_gradient(n: int) -> None
     stepper, want = ops.AdamStepper(config), [w.copy()]
     adam = AdamArgument(config.lr, config.beta1, config.beta2, config.eps, 1.0, 1.0)
     for step in range(4):
-        g = rng.standard_normal(n).astype(np.float32) * np.float32(10.0 ** -(12 * step))  # down to squares that underflow
+        g = rng.standard_normal(n).astype(np.float32) * np.float32(
+            10.0 ** -(12 * step)
+        )  # down to squares that underflow
         stepper.step(want, [g.copy()])
         lr_t = np.float32(call("adam_begin_step", adam))
         call("adam_step", adam, lr_t, w, g, m, v, n)

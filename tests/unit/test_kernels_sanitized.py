@@ -15,7 +15,9 @@ HERE = Path(__file__).resolve().parent
 
 @pytest.mark.slow
 def test_no_kernel_reads_or_writes_outside_its_arguments() -> None:
-    runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout.strip()
+    runtime = subprocess.run(
+        ["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     environment = os.environ | {
         "LD_PRELOAD": runtime,
         "ASAN_OPTIONS": "detect_leaks=0",

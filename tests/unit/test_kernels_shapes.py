@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernels.shim import LEAKY_RELU, NONE, RELU, RELU6, SIGMOID, TANH, F32, assert_same_bits, call, epilogue
-from kernels.windows import Shape, backward_input, backward_weights, forward, numbers, shapes
+from kernels.shim import F32, LEAKY_RELU, NONE, RELU, RELU6, SIGMOID, TANH, assert_same_bits, call, epilogue
+from kernels.windows import Shape, backward_input, backward_weights, forward, numbers, shape_of, shapes
 
 from trainbed.network.layers import Activation
 from trainbed.reference import ops
@@ -93,9 +93,21 @@ def test_pointwise_and_dense_give_the_bits_of_the_twin(pixels: int, in_c: int, o
         assert_same_bits(gb, total[1])
 
 
+@pytest.mark.parametrize("kernel", [(1, 1), (2, 2), (3, 2), (2, 4)])
+@pytest.mark.parametrize("act", [NONE, RELU, TANH])
+def test_pools_whose_windows_tile_the_input_give_the_bits_of_the_twin(kernel: tuple[int, int], act: int) -> None:
+    for channels in (1, 3, 8):
+        in_hwc = (3 * kernel[0], 2 * kernel[1], channels)
+        check_pools(shape_of(in_hwc, kernel, kernel, same=False, multiplier=1), act, channels)
+
+
 @examples
 @given(shapes(pool=True), activations, seeds)
 def test_pools_give_the_bits_of_the_twin(shape: Shape, act: int, seed: int) -> None:
+    check_pools(shape, act, seed)
+
+
+def check_pools(shape: Shape, act: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, e = np.round(numbers(rng, *shape.in_hwc) * 2), numbers(rng, *shape.out_hwc)  # rounded: many equal maxima
     y, index = np.empty(shape.out_hwc, np.float32), np.empty(shape.out_hwc, np.uint8)
@@ -108,7 +120,9 @@ def test_pools_give_the_bits_of_the_twin(shape: Shape, act: int, seed: int) -> N
 
     dx, before = np.empty(shape.in_hwc, np.float32), activated(numbers(rng, *shape.in_hwc) * 4, act)
     call("max_pool_backward", index, e, dx, shape.argument, epilogue(act, before))
-    assert_same_bits(dx, gated(np.ascontiguousarray(ops.max_pool_backward(want_index, e[None], shape.geometry)[0]), before, act))
+    assert_same_bits(
+        dx, gated(np.ascontiguousarray(ops.max_pool_backward(want_index, e[None], shape.geometry)[0]), before, act)
+    )
 
     inv_n = np.float32(1.0 / shape.geometry.n_taps)
     call("avg_pool_forward", x, y, shape.argument, inv_n)

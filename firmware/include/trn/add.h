@@ -27,7 +27,7 @@ TRN_KERNEL void trn_pass_block(const float *e, float *dx, trn_size_t i, trn_size
     for (trn_size_t k = 0; k < count; k++) {
         d[k] = trn_load(e + k);
     }
-    trn_block_store_input(d, 1, count, dx, i, 0, epilogue);
+    trn_block_store_input(d, 1, count, dx, i, 0, 1, epilogue);
 }
 
 /* dx = epilogue(e), element by element; dx may be e. An addition passes its error to both operands. */

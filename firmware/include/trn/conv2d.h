@@ -112,7 +112,7 @@ TRN_KERNEL void trn_conv2d_input_block(const float *w, const float *e, float *dx
                          (trn_factor_t){e + rows.at * out_row + columns.at * out_c, out_c, -out_row, -out_c, 1},
                          (trn_factor_t){w + rows.first * w_row + columns.first * in_c + c, 1, s.stride_h * w_row, s.stride_w * in_c, filter},
                          (trn_extent_t){rows.count, columns.count, out_c});
-    trn_block_store_input(acc, pixels, channels, dx, (a * s.in_w + b) * in_c + c, s.stride_w * in_c, epilogue);
+    trn_block_store_input(acc, pixels, channels, dx, (a * s.in_w + b) * in_c + c, s.stride_w * in_c, 1, epilogue);
 }
 
 TRN_KERNEL void trn_conv2d_input_pixels(const float *w, const float *e, float *dx, trn_window_t s, trn_epilogue_t epilogue,

@@ -62,7 +62,7 @@ TRN_KERNEL void trn_dense_weights_columns(const float *from, const float *e, flo
  * Source: Goodfellow, Bengio, Courville, Deep Learning, algorithm 6.4. */
 TRN_KERNEL void trn_dense_backward_weights(const float *x, const float *e, float *gw, float *gb, trn_size_t n_in, trn_size_t n_out)
 {
-    TRN_FOR_BLOCKS(k, columns, n_in, TRN_BLOCK_MAX > 1 ? 8 : 1, trn_dense_weights_columns(x + k, e, gw + k, n_in, n_out, columns););
+    TRN_FOR_BLOCKS(k, columns, n_in, TRN_BLOCK_MAX > 1 ? 12 : 1, trn_dense_weights_columns(x + k, e, gw + k, n_in, n_out, columns););
     trn_bias_backward(e, gb, 1, n_out);
 }
 

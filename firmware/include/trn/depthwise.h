@@ -139,7 +139,7 @@ TRN_KERNEL void trn_depthwise_input_block(const float *w, const float *e, float 
     trn_block_accumulate(acc, pixels, 1, (trn_factor_t){e + rows.at * out_row + columns.at * out_c + o, out_c, -out_row, -out_c, 1},
                          (trn_factor_t){w + rows.first * w_row + columns.first * out_c + o, 0, s.stride_h * w_row, s.stride_w * out_c, 1},
                          (trn_extent_t){rows.count, columns.count, multiplier});
-    trn_block_store_input(acc, pixels, 1, dx, (a * s.in_w + b) * in_c + c, s.stride_w * in_c, epilogue);
+    trn_block_store_input(acc, pixels, 1, dx, (a * s.in_w + b) * in_c + c, s.stride_w * in_c, 1, epilogue);
 }
 
 /* Row a of channel c, in tiles; stride 1 and multiplier 1. The window is the mirrored one: tap v of input b meets output
@@ -156,7 +156,7 @@ TRN_KERNEL void trn_depthwise_input_row(const float *w, const float *e, float *d
         for (trn_size_t u = 0; u < rows.count; u++) {
             trn_slide_sum(acc, slide, tile, e_first - u * row, n_c, w_first + u * s.stride_h * w_row, n_c);
         }
-        trn_block_store_input(acc, tile.count, 1, dx, (a * s.in_w + tile.j) * n_c + c, n_c, epilogue);
+        trn_block_store_input(acc, tile.count, 1, dx, (a * s.in_w + tile.j) * n_c + c, n_c, 1, epilogue);
     });
 }
 

@@ -102,7 +102,7 @@ TRN_KERNEL void trn_pointwise_input_block(const float *w, const float *e, float 
     trn_block_start(acc, pixels, channels, NULL);
     trn_block_accumulate(acc, pixels, channels, (trn_factor_t){e + p * out_c, out_c, 0, 0, 1}, (trn_factor_t){w + c, 1, 0, 0, in_c},
                          (trn_extent_t){1, 1, out_c});
-    trn_block_store_input(acc, pixels, channels, dx, p * in_c + c, in_c, epilogue);
+    trn_block_store_input(acc, pixels, channels, dx, p * in_c + c, in_c, 1, epilogue);
 }
 
 TRN_KERNEL void trn_pointwise_input_pixels(const float *w, const float *e, float *dx, trn_size_t in_c, trn_size_t out_c,

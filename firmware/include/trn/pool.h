@@ -75,10 +75,54 @@ TRN_KERNEL void trn_pool_backward(const uint8_t *index, const float *e, float *d
     }
 }
 
+/* True if every input lies under exactly one window: what it gets back is then known window by window. */
+TRN_KERNEL bool trn_pool_tiles(trn_window_t s)
+{
+    return s.kernel_h == s.stride_h && s.kernel_w == s.stride_w && s.pad_top == 0 && s.pad_left == 0 &&
+           s.in_h == s.out_h * s.stride_h && s.in_w == s.out_w * s.stride_w;
+}
+
+/* The same as trn_pool_backward for windows that tile the input. */
+TRN_KERNEL void trn_pool_backward_tiles(const uint8_t *index, const float *e, float *dx, trn_window_t s, float inv_n,
+                                        trn_epilogue_t epilogue)
+{
+    const trn_size_t n_c = s.in_c;
+    for (trn_size_t i = 0; i < s.out_h; i++) {
+        for (trn_size_t j = 0; j < s.out_w; j++) {
+            for (trn_size_t c = 0; c < n_c; c++) {
+                const trn_size_t out = (i * s.out_w + j) * n_c + c;
+                const trn_size_t in = (i * s.stride_h * s.in_w + j * s.stride_w) * n_c + c;
+                const float d = 0.0f + (index == NULL ? e[out] * inv_n : e[out]); /* a sum from +0: never -0 */
+                const trn_size_t best = index == NULL ? 0 : index[out];
+                if (s.kernel_h == 2 && s.kernel_w == 2) { /* the usual window, written out */
+                    const float four[4] = {
+                        index == NULL || best == 0 ? d : 0.0f,
+                        index == NULL || best == 1 ? d : 0.0f,
+                        index == NULL || best == 2 ? d : 0.0f,
+                        index == NULL || best == 3 ? d : 0.0f,
+                    };
+                    trn_block_store_input(four, 2, 2, dx, in, s.in_w * n_c, n_c, epilogue);
+                    continue;
+                }
+                for (trn_size_t u = 0; u < s.kernel_h; u++) {
+                    for (trn_size_t v = 0; v < s.kernel_w; v++) {
+                        const bool passes = index == NULL || best == u * s.kernel_w + v;
+                        trn_epilogue_store(dx, in + (u * s.in_w + v) * n_c, passes ? d : 0.0f, epilogue);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /* dx[a, b, c] = epilogue(sum of e[i, j, c] over the windows i, j whose maximum was at a, b), index as the forward pass left it. */
 TRN_KERNEL void trn_max_pool_backward(const uint8_t *index, const float *e, float *dx, trn_window_t s, trn_epilogue_t epilogue)
 {
-    trn_pool_backward(index, e, dx, s, 1.0f, epilogue);
+    if (trn_pool_tiles(s)) {
+        trn_pool_backward_tiles(index, e, dx, s, 1.0f, epilogue);
+    } else {
+        trn_pool_backward(index, e, dx, s, 1.0f, epilogue);
+    }
 }
 
 /* y[i, j, c] = inv_n * sum over u, v of x[i stride_h + u - pad_top, j stride_w + v - pad_left, c];  inv_n = 1 / (kernel_h kernel_w) */
@@ -107,7 +151,11 @@ TRN_KERNEL void trn_avg_pool_forward(const float *x, float *y, trn_window_t s, f
 /* dx[a, b, c] = epilogue(sum of e[i, j, c] * inv_n over the windows i, j that hold a, b) */
 TRN_KERNEL void trn_avg_pool_backward(const float *e, float *dx, trn_window_t s, float inv_n, trn_epilogue_t epilogue)
 {
-    trn_pool_backward(NULL, e, dx, s, inv_n, epilogue);
+    if (trn_pool_tiles(s)) {
+        trn_pool_backward_tiles(NULL, e, dx, s, inv_n, epilogue);
+    } else {
+        trn_pool_backward(NULL, e, dx, s, inv_n, epilogue);
+    }
 }
 
 /* y[c] = inv_n * sum over p of x[p, c];  inv_n = 1 / n_pixels */

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kernels with literal shapes, as generated code calls them: one C function per shape that runs a layer forward and backward.
+"""Kernels with literal shapes, as generated code calls them: one C function per shape, a layer forward and backward.
 
-Every function works on one flat float32 array: inputs, then outputs. So the same source runs on the host through ctypes and on
-emulated cores, and one comparison serves all.
+Every function works on one flat float32 array: inputs, then outputs. So the same source runs on the host through ctypes
+and on emulated cores, and one comparison serves all.
 """
 
 from __future__ import annotations
@@ -44,7 +44,17 @@ class Layer:
         """Parts of the flat array in order, in elements."""
         n_in, n_out, n_w = (int(np.prod(s)) for s in (self.shape.in_hwc, self.shape.out_hwc, self.shape.weights))
         out_c = self.shape.out_c
-        return {"x": n_in, "w": n_w, "b": out_c, "e": n_out, "before": n_in, "y": n_out, "gw": n_w, "gb": out_c, "dx": n_in}
+        return {
+            "x": n_in,
+            "w": n_w,
+            "b": out_c,
+            "e": n_out,
+            "before": n_in,
+            "y": n_out,
+            "gw": n_w,
+            "gb": out_c,
+            "dx": n_in,
+        }
 
     def source(self, name: str) -> str:
         """The C function."""
@@ -54,16 +64,17 @@ class Layer:
             at += size
         rows = ", ".join(map(str, self.shape.numbers))
         height, width, in_c = self.shape.in_hwc
-        size = {
+        sizes = {
             "dense": f"{in_c}, {self.shape.out_c}",
             "pointwise": f"{height * width}, {in_c}, {self.shape.out_c}",
-        }.get(self.kind, f"((trn_window_t){{{rows}}})")
+        }
+        shape = sizes.get(self.kind, f"((trn_window_t){{{rows}}})")
         epilogue = f"((trn_epilogue_t){{{self.act}, before, NULL, {str(self.accumulate).lower()}}})"
         return (
             f"void {name}(float *a);\nvoid {name}(float *a)\n{{\n" + "\n".join(lines) + "\n"
-            f"    trn_{self.kind}_forward(x, w, b, y, {size}, {self.act});\n"
-            f"    trn_{self.kind}_backward_weights(x, e, gw, gb, {size});\n"
-            f"    trn_{self.kind}_backward_input(w, e, dx, {size}, {epilogue});\n}}\n"
+            f"    trn_{self.kind}_forward(x, w, b, y, {shape}, {self.act});\n"
+            f"    trn_{self.kind}_backward_weights(x, e, gw, gb, {shape});\n"
+            f"    trn_{self.kind}_backward_input(w, e, dx, {shape}, {epilogue});\n}}\n"
         )
 
     def arrays(self, seed: int) -> tuple[F32, F32]:
@@ -73,7 +84,9 @@ class Layer:
         x, w, e = numbers(rng, *shape.in_hwc), numbers(rng, *shape.weights), numbers(rng, *shape.out_hwc)
         b = numbers(rng, shape.out_c) + np.float32(0.0)
         act = _ACTIVATIONS[self.act]
-        before = np.asarray(ops.activation_forward(numbers(rng, *shape.in_hwc).reshape(1, -1), act)).reshape(shape.in_hwc)
+        before = np.asarray(ops.activation_forward(numbers(rng, *shape.in_hwc).reshape(1, -1), act)).reshape(
+            shape.in_hwc
+        )
         dx = numbers(rng, *shape.in_hwc)
         gw, gb = numbers(rng, *shape.weights) + np.float32(0.0), numbers(rng, shape.out_c) + np.float32(0.0)
         y = np.full(shape.out_hwc, 9, np.float32)
@@ -171,21 +184,26 @@ def _image(core: str, optimize: str) -> tuple[dict[str, int], list[tuple[int, by
     (folder / "literal.ld").write_text(_LINK)
     elf = folder / f"literal-{list(CORES).index(core)}-{optimize}.elf"
     flags = [*CORES[core].split(), "-mthumb", f"-{optimize}", "-nostartfiles", "-T", str(folder / "literal.ld")]
-    compile_c([_source()], elf, compiler="arm-none-eabi-gcc", flags=[*flags, "-Wl,--no-warn-rwx-segments", "-Wl,-e,0", "-lm"])
+    compile_c(
+        [_source()], elf, compiler="arm-none-eabi-gcc", flags=[*flags, "-Wl,--no-warn-rwx-segments", "-Wl,-e,0", "-lm"]
+    )
     with elf.open("rb") as file:
         image = ELFFile(file)
         symbols: Any = image.get_section_by_name(".symtab")
         functions = {s.name: s["st_value"] for s in symbols.iter_symbols() if s["st_info"]["type"] == "STT_FUNC"}
-        segments = [(s["p_vaddr"], s.data()) for s in image.iter_segments() if s["p_type"] == "PT_LOAD" and s["p_filesz"]]
+        segments = [
+            (s["p_vaddr"], s.data()) for s in image.iter_segments() if s["p_type"] == "PT_LOAD" and s["p_filesz"]
+        ]
     return functions, segments
 
 
 def run_on_core(core: str, index: int, array: F32, *, optimize: str = "O2") -> F32:
     """The same on an emulated core: a bare call, no board."""
-    from unicorn import UC_ARCH_ARM, UC_MODE_MCLASS, UC_MODE_THUMB, UC_PROT_EXEC, UC_PROT_READ, Uc, arm_const
+    from unicorn import UC_ARCH_ARM, UC_MODE_MCLASS, UC_MODE_THUMB, UC_PROT_EXEC, UC_PROT_READ, arm_const
+    from unicorn.unicorn_py3.unicorn import Uc
 
     functions, segments = _image(core, optimize)
-    uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
+    uc: Any = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
     uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4 if "M4" in core else arm_const.UC_CPU_ARM_CORTEX_M0)
     uc.mem_map(0, 1 << 20, UC_PROT_READ | UC_PROT_EXEC)
     uc.mem_map(0x20000000, 1 << 20)
@@ -196,11 +214,25 @@ def run_on_core(core: str, index: int, array: F32, *, optimize: str = "O2") -> F
     uc.reg_write(arm_const.UC_ARM_REG_R0, _DATA)
     uc.reg_write(arm_const.UC_ARM_REG_LR, _RETURN | 1)
     uc.emu_start(functions[f"layer_{index}"] | 1, _RETURN)
-    return np.frombuffer(bytes(uc.mem_read(_DATA, array.nbytes)), np.float32).copy()
+    after: F32 = np.frombuffer(bytes(uc.mem_read(_DATA, array.nbytes)), np.float32).copy()
+    return after
 
 
 def avr_compiles() -> None:
     """Compiles the same functions for the ATmega2560, where int has 16 bits."""
-    command = ["avr-gcc", "-mmcu=atmega2560", "-O2", "-std=c11", *WARNINGS, "-I", str(Path(__file__).resolve().parents[3] / "firmware/include")]
-    done = subprocess.run([*command, "-c", str(_source()), "-o", str(scratch() / "literal-avr.o")], capture_output=True, text=True, check=False)
+    command = [
+        "avr-gcc",
+        "-mmcu=atmega2560",
+        "-O2",
+        "-std=c11",
+        *WARNINGS,
+        "-I",
+        str(Path(__file__).resolve().parents[3] / "firmware/include"),
+    ]
+    done = subprocess.run(
+        [*command, "-c", str(_source()), "-o", str(scratch() / "literal-avr.o")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-4000:]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The C kernels for tests: compiled by the host's compiler with run-time shapes and called on NumPy arrays.
 
-``TRN_KERNELS_SANITIZE=1`` in the environment adds the address and undefined-behaviour sanitizers (the process must then have been
-started with libasan preloaded).
+``TRN_KERNELS_SANITIZE=1`` in the environment adds the address and undefined-behaviour sanitizers (the process must then
+have been started with libasan preloaded).
 """
 
 from __future__ import annotations
@@ -22,9 +22,17 @@ F32 = NDArray[np.float32]
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 INCLUDE = ROOT / "firmware/include"
-WARNINGS = (
-    "-Wall -Wextra -Wconversion -Wdouble-promotion -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Werror"
-).split()
+WARNINGS = [
+    "-Wall",
+    "-Wextra",
+    "-Wconversion",
+    "-Wdouble-promotion",
+    "-Wshadow",
+    "-Wvla",
+    "-Wstrict-prototypes",
+    "-Wmissing-prototypes",
+    "-Werror",
+]
 FLAGS = ["-std=c11", "-ffp-contract=off", "-fno-math-errno", *WARNINGS, "-I", str(INCLUDE), "-I", str(HERE)]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"]
 
@@ -36,7 +44,20 @@ class WindowArgument(ctypes.Structure):
 
     _fields_ = [
         (name, ctypes.c_int16)
-        for name in "in_h in_w in_c out_h out_w out_c kernel_h kernel_w stride_h stride_w pad_top pad_left".split()
+        for name in [
+            "in_h",
+            "in_w",
+            "in_c",
+            "out_h",
+            "out_w",
+            "out_c",
+            "kernel_h",
+            "kernel_w",
+            "stride_h",
+            "stride_w",
+            "pad_top",
+            "pad_left",
+        ]
     ]
 
 
@@ -54,7 +75,7 @@ class EpilogueArgument(ctypes.Structure):
 class AdamArgument(ctypes.Structure):
     """trn_adam_t"""
 
-    _fields_ = [(name, ctypes.c_float) for name in "lr beta1 beta2 eps p1 p2".split()]
+    _fields_ = [(name, ctypes.c_float) for name in ["lr", "beta1", "beta2", "eps", "p1", "p2"]]
 
 
 def epilogue(activation: int, y: F32 | None = None, *, bits: Any = None, accumulate: bool = False) -> EpilogueArgument:
@@ -106,9 +127,9 @@ def _argument(value: Any) -> Any:
         assert value.flags.c_contiguous
         return ctypes.c_void_p(value.ctypes.data)
     if isinstance(value, (float, np.floating)):
-        return ctypes.c_float(value)
+        return ctypes.c_float(float(value))
     if isinstance(value, (int, np.integer)):
-        return ctypes.c_uint32(value & 0xFFFFFFFF)
+        return ctypes.c_uint32(int(value) & 0xFFFFFFFF)
     if isinstance(value, AdamArgument):
         return ctypes.byref(value)
     return value
@@ -118,6 +139,12 @@ def assert_same_bits(observed: Any, expected: Any) -> None:
     """Equal shapes and bits; any NaN equals any other."""
     observed, expected = np.asarray(observed, np.float32), np.asarray(expected, np.float32)
     assert observed.shape == expected.shape
-    a, b = (np.where(np.isnan(v), np.uint32(0x7FC00000), np.ascontiguousarray(v).view(np.uint32)) for v in (observed, expected))
+    a, b = (
+        np.where(np.isnan(v), np.uint32(0x7FC00000), np.ascontiguousarray(v).view(np.uint32))
+        for v in (observed, expected)
+    )
     wrong = np.argwhere(a != b)
-    assert not len(wrong), f"{len(wrong)} of {a.size} differ, first at {wrong[0]}: {observed[tuple(wrong[0])]!r} != {expected[tuple(wrong[0])]!r}"
+    if len(wrong):
+        first = tuple(wrong[0])
+        pair = f"{observed[first]!r} != {expected[first]!r}"
+        raise AssertionError(f"{len(wrong)} of {a.size} differ, first at {first}: {pair}")

@@ -62,7 +62,13 @@ class Shape:
 
 
 def shape_of(
-    in_hwc: tuple[int, int, int], kernel: tuple[int, int], stride: tuple[int, int], *, same: bool, out_c: int = 0, multiplier: int = 0
+    in_hwc: tuple[int, int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    *,
+    same: bool,
+    out_c: int = 0,
+    multiplier: int = 0,
 ) -> Shape:
     """The shape with TensorFlow's padding."""
     outs, pads = [], []
@@ -70,7 +76,11 @@ def shape_of(
         outs.append(-(-n // s) if same else (n - k) // s + 1)
         pads.append(max((outs[-1] - 1) * s + k - n, 0) // 2 if same else 0)
     return Shape(
-        in_hwc, in_hwc[2] * multiplier if multiplier else out_c, Window(*kernel, *stride, *pads), (outs[0], outs[1]), multiplier
+        in_hwc,
+        in_hwc[2] * multiplier if multiplier else out_c,
+        Window(*kernel, *stride, *pads),
+        (outs[0], outs[1]),
+        multiplier,
     )
 
 

@@ -20,10 +20,10 @@ TRN_KERNEL float trn_epilogue_apply(float d, uint32_t bits_of_y, trn_size_t i, t
     return trn_activation_backward(d, trn_float_from_bits(bits_of_y), epilogue.activation);
 }
 
-/* dx[first + r next + s] <- epilogue(acc[r][s]). Reads y[i] before it writes dx[i], so both may be one buffer. Four at a time: loads
+/* dx[first + r next + s across] <- epilogue(acc[r][s]). Reads y[i] before it writes dx[i], so both may be one buffer. Four at a time: loads
  * side by side are cheaper. */
 TRN_KERNEL void trn_block_store_input(const float *acc, trn_size_t rows, trn_size_t columns, float *dx, trn_size_t first,
-                                      trn_size_t next, trn_epilogue_t epilogue)
+                                      trn_size_t next, trn_size_t across, trn_epilogue_t epilogue)
 {
     const bool reads_y = epilogue.y != NULL && epilogue.bits == NULL && epilogue.activation != TRN_ACT_NONE;
     const trn_size_t sums = rows * columns;
@@ -36,15 +36,15 @@ TRN_KERNEL void trn_block_store_input(const float *acc, trn_size_t rows, trn_siz
         float d[4];
         TRN_UNROLL
         for (trn_size_t s = k; s < end; s++) {
-            d[s - k] = epilogue.accumulate ? trn_load(to + s / columns * next + s % columns) : 0.0f;
+            d[s - k] = epilogue.accumulate ? trn_load(to + s / columns * next + s % columns * across) : 0.0f;
         }
         TRN_UNROLL
         for (trn_size_t s = k; s < end; s++) {
-            bits_of_y[s - k] = reads_y ? trn_load_bits(y + s / columns * next + s % columns) : 0;
+            bits_of_y[s - k] = reads_y ? trn_load_bits(y + s / columns * next + s % columns * across) : 0;
         }
         TRN_UNROLL
         for (trn_size_t s = k; s < end; s++) {
-            const trn_size_t i = s / columns * next + s % columns;
+            const trn_size_t i = s / columns * next + s % columns * across;
             const float sum = epilogue.accumulate ? trn_sum(d[s - k], acc[s]) : acc[s];
             if (epilogue.activation == TRN_ACT_RELU && reads_y) {
                 trn_store_bits(to + i, trn_gate_relu(sum, bits_of_y[s - k]));
@@ -58,7 +58,7 @@ TRN_KERNEL void trn_block_store_input(const float *acc, trn_size_t rows, trn_siz
 /* dx[i] <- epilogue(d) */
 TRN_KERNEL void trn_epilogue_store(float *dx, trn_size_t i, float d, trn_epilogue_t epilogue)
 {
-    trn_block_store_input(&d, 1, 1, dx, i, 0, epilogue);
+    trn_block_store_input(&d, 1, 1, dx, i, 0, 1, epilogue);
 }
 
 #endif

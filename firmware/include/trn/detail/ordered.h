@@ -136,6 +136,26 @@ TRN_KERNEL void trn_store_8(float *to, const float *values)
                      : "r"(to), "t"(s0), "t"(s1), "t"(s2), "t"(s3), "t"(s4), "t"(s5), "t"(s6), "t"(s7));
 }
 
+TRN_KERNEL void trn_store_12(float *to, const float *values)
+{
+    register float s0 __asm__("s0") = values[0];
+    register float s1 __asm__("s1") = values[1];
+    register float s2 __asm__("s2") = values[2];
+    register float s3 __asm__("s3") = values[3];
+    register float s4 __asm__("s4") = values[4];
+    register float s5 __asm__("s5") = values[5];
+    register float s6 __asm__("s6") = values[6];
+    register float s7 __asm__("s7") = values[7];
+    register float s8 __asm__("s8") = values[8];
+    register float s9 __asm__("s9") = values[9];
+    register float s10 __asm__("s10") = values[10];
+    register float s11 __asm__("s11") = values[11];
+    __asm__ volatile("vstmia %1, {s0-s11}"
+                     : "=m"(*(float(*)[12])to)
+                     : "r"(to), "t"(s0), "t"(s1), "t"(s2), "t"(s3), "t"(s4), "t"(s5), "t"(s6), "t"(s7), "t"(s8), "t"(s9), "t"(s10),
+                       "t"(s11));
+}
+
 #else
 
 #define TRN_ALIGN_CODE() ((void)0)
@@ -214,12 +234,21 @@ TRN_KERNEL void trn_store_8(float *to, const float *values)
     }
 }
 
+TRN_KERNEL void trn_store_12(float *to, const float *values)
+{
+    for (trn_size_t k = 0; k < 12; k++) {
+        to[k] = values[k];
+    }
+}
+
 #endif
 
 /* to[k] = values[k], k < count */
 TRN_KERNEL void trn_store_row(float *to, const float *values, trn_size_t count)
 {
-    if (count == 8) {
+    if (count == 12) {
+        trn_store_12(to, values);
+    } else if (count == 8) {
         trn_store_8(to, values);
     } else if (count == 4) {
         trn_store_4(to, values);
