@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cycles and memory of whole training runs on the emulated Nano 33 BLE, beside what AIfES 2.2.0 needs for the same mathematics.
+"""Cycles and memory of whole training runs on the emulated Nano 33 BLE, beside what AIfES 2.2.0 needs for the same
+mathematics.
 
     PYTHONPATH=harness python benchmarks/training/run.py [--optimize O2] [--write results.md]
 
-Each row is one `run_scenario`: memory, flash and cycles come from one and the same build. Cycles are the core's, at zero wait states
-(class modelled; docs/fidelity.md), forward + backward + update per trained sample. AIfES: measured with the same compiler and the two
-earlier parameter sets of the cycle model, "lo" and "hi" (lo is the nearer one); its Adam uses a double square root, "sqrtf" is AIfES
+Each row is one `run_scenario`: memory, flash and cycles come from one and the same build. Cycles are the core's, at
+zero wait states
+(class modelled; docs/fidelity.md), forward + backward + update per trained sample. AIfES: measured with the same
+compiler and the two
+earlier parameter sets of the cycle model, "lo" and "hi" (lo is the nearer one); its Adam uses a double square root,
+"sqrtf" is AIfES
 with that replaced.
 """
 
@@ -77,8 +81,10 @@ class Row:
         return f"{_HEAD}{self.network}training: {training}\n{self.data}expect: {{matches_reference: exact}}\n"
 
 
-# Cycles per product: two operations of the float unit, and the loads of a block whose operands are each loaded once. Derived in
-# benchmarks/kernels/cases.py: 4 x 4 block, 1 x 8 block at batch 1, outer product with its store, 3 x 3 window sliding along a row.
+# Cycles per product: two operations of the float unit, and the loads of a block whose operands are each loaded once.
+# Derived in
+# benchmarks/kernels/cases.py: 4 x 4 block, 1 x 8 block at batch 1, outer product with its store, 3 x 3 window sliding
+# along a row.
 BLOCK, VECTOR, OUTER, SLIDING = 2.5625, 3.25, 4.25, 2.58
 ADAM = 47
 """Per parameter: 4 loads, 4 stores, 11 operations of one cycle, VSQRT and VDIV of 14."""
@@ -172,7 +178,9 @@ def table(optimize: str) -> str:
         result = measure(row, optimize)
         cycles, memory = result.cost.cycles_per_sample, result.memory
         assert cycles.total is not None
-        phases = (f"{value:,.0f}" for value in (cycles.forward or 0, cycles.backward or 0, cycles.update or 0, cycles.total))
+        phases = (
+            f"{value:,.0f}" for value in (cycles.forward or 0, cycles.backward or 0, cycles.update or 0, cycles.total)
+        )
         over = f"{cycles.total / row.floor - 1:.0%}"
         cells = (
             row.name,

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Boards, read from platforms/<board>.yaml: the single source of linker script, build flags and backend configuration."""
+"""Boards, read from platforms/<board>.yaml: the single source of linker script, build flags and backend
+configuration.
+"""
 
 from __future__ import annotations
 

@@ -75,7 +75,9 @@ def make_result(finished: Finished) -> Result:
     return Result(
         verdict=Verdict.FAILED,
         # A last step may leave weights that no loss has seen any more.
-        stop_reason=StopReason.COMPLETED if not diverged and np.isfinite(training.weights).all() else StopReason.DIVERGED,
+        stop_reason=StopReason.COMPLETED
+        if not diverged and np.isfinite(training.weights).all()
+        else StopReason.DIVERGED,
         scenario=ScenarioFacts(name=prepared.scenario.name),
         board=prepared.board.name,
         backend=BackendFacts(name=finished.backend, version=finished.backend_version),

@@ -13,7 +13,9 @@ from trainbed.weights import join_flat, split_flat
 
 
 def replay(prepared: Prepared, *, initial: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """Weights (float32 ``[n_parameters]``) the twin ends with: same samples, same order, stopping where a loss is not finite."""
+    """Weights (float32 ``[n_parameters]``) the twin ends with: same samples, same order, stopping where a loss
+    is not finite.
+    """
     scenario, data = prepared.scenario, prepared.data
     training = scenario.training
     twin = Twin(prepared.network, loss=training.loss, optimizer=training.optimizer, seed=training.seed)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights between their forms: one flat array on the device, (weights, bias) pairs by layer, named arrays in an npz file."""
+"""Weights between their forms: one flat array on the device, (weights, bias) pairs by layer, named arrays in an
+npz file.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ def _checked(network: Network, arrays: Mapping[str, NDArray[np.generic]], origin
                 raise DataError(f"{origin}: '{name}' is missing")
             array = arrays[name]
             if array.shape != wanted[name] or array.dtype.kind != "f":
-                raise DataError(f"{origin}: '{name}' is {array.dtype}{list(array.shape)}, float32{list(wanted[name])} is needed")
+                raise DataError(
+                    f"{origin}: '{name}' is {array.dtype}{list(array.shape)}, float32{list(wanted[name])} is needed"
+                )
             values = array.astype(np.float32)
             if not np.isfinite(values).all():
                 raise DataError(f"{origin}: '{name}' holds values that are not finite")

@@ -61,7 +61,12 @@ network:
     - conv2d: {filters: 4, kernel: 1, activation: relu, trainable: false}
     - flatten
     - dense: {units: 10, activation: softmax}
-training: {loss: categorical_crossentropy, optimizer: {adam: {lr: 0.01, beta1: 0.8, beta2: 0.99, eps: 1.0e-6}}, epochs: 2, batch_size: 16, seed: 7}
+training:
+  loss: categorical_crossentropy
+  optimizer: {adam: {lr: 0.01, beta1: 0.8, beta2: 0.99, eps: 1.0e-6}}
+  epochs: 2
+  batch_size: 16
+  seed: 7
 data: {sklearn: digits, train: 75, test: 20}
 """,
     "single": """\
@@ -96,7 +101,14 @@ def write_case(name: str, folder: Path, *, expect: str = "expect: {}\n") -> Path
     np.savez(folder / "odd.npz", x_train=x[:23], y_train=y[:23], x_test=x[23:], y_test=y[23:])
     x = rng.integers(-3000, 3000, (40, 5)).astype(np.int16)
     y = rng.standard_normal((40, 2)).astype(np.float32)
-    np.savez(folder / "regression.npz", x_train=x[:30], y_train=y[:30], x_test=x[30:], y_test=y[30:], x_scale=np.float32(1 / 1000))
+    np.savez(
+        folder / "regression.npz",
+        x_train=x[:30],
+        y_train=y[:30],
+        x_test=x[30:],
+        y_test=y[30:],
+        x_scale=np.float32(1 / 1000),
+    )
     path = folder / f"{name}.yaml"
     path.write_text(_HEAD.format(name=name) + CASES[name] + expect)
     return path

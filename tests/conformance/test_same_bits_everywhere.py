@@ -56,6 +56,8 @@ def test_a_flash_budget_shares_code_and_keeps_the_bits(tmp_path: Path) -> None:
     path = write_case("residual", tmp_path, expect=_EXACT)
     free = run_scenario(load_scenario(path))
     assert free.memory.flash_bytes is not None
-    tight = run_scenario(load_scenario(path, [f"build.flash_budget_bytes={free.memory.flash_bytes - 1}", "build.optimize=Os"]))
+    tight = run_scenario(
+        load_scenario(path, [f"build.flash_budget_bytes={free.memory.flash_bytes - 1}", "build.optimize=Os"])
+    )
     assert tight.memory.flash_bytes is not None and tight.memory.flash_bytes < free.memory.flash_bytes
     assert tight.weights == free.weights

@@ -31,7 +31,17 @@ class HostModel:
         firmware = asset_path("firmware")
         library = folder / "model.so"
         sources = [str(folder / "model.c"), *map(str, (firmware / "src").glob("*.c"))]
-        flags = ["-std=c11", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Werror", "-ffp-contract=off"]
+        flags = [
+            "-std=c11",
+            "-O1",
+            "-Wall",
+            "-Wextra",
+            "-Wconversion",
+            "-Wshadow",
+            "-Wdouble-promotion",
+            "-Werror",
+            "-ffp-contract=off",
+        ]
         includes = [f"-I{firmware / 'include'}", f"-I{firmware / 'src'}", f"-I{folder}"]
         command = ["cc", *flags, "-fno-math-errno", "-shared", "-fPIC", *includes, *sources, "-o", str(library), "-lm"]
         done = subprocess.run(command, capture_output=True, text=True)
@@ -50,7 +60,9 @@ class HostModel:
     def init(self, seed: int) -> None:
         self._library.trn_model_init(ctypes.c_uint32(seed))
 
-    def train_batch(self, x: NDArray[np.float32], t: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def train_batch(
+        self, x: NDArray[np.float32], t: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Losses [B] and outputs [B, n_out] of one batch."""
         outputs = np.zeros_like(t)
         losses = np.zeros(len(x), np.float32)
@@ -60,7 +72,9 @@ class HostModel:
         self._library.trn_model_end_batch()
         return losses, outputs
 
-    def evaluate(self, x: NDArray[np.float32], t: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def evaluate(
+        self, x: NDArray[np.float32], t: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         outputs = np.zeros_like(t)
         losses = np.zeros(len(x), np.float32)
         for i in range(len(x)):

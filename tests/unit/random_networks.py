@@ -38,7 +38,20 @@ def _random_block(rng: random.Random, builder: NetworkBuilder) -> None:
     kernel = [rng.randint(1, min(4, height)), rng.randint(1, min(4, width))]
     stride = [rng.randint(1, 3), rng.randint(1, 3)]
     padding = rng.choice(("same", "valid"))
-    kind = rng.choice(("conv2d", "conv2d", "pointwise", "depthwise", "max_pool", "avg_pool", "global", "residual", "residual", "dense"))
+    kind = rng.choice(
+        (
+            "conv2d",
+            "conv2d",
+            "pointwise",
+            "depthwise",
+            "max_pool",
+            "avg_pool",
+            "global",
+            "residual",
+            "residual",
+            "dense",
+        )
+    )
     if kind == "conv2d":
         builder.conv2d(rng.randint(1, 9), kernel, stride, padding, **common)
     elif kind == "pointwise":

@@ -34,7 +34,9 @@ def same_bits(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
 @pytest.mark.parametrize("loss", list(Loss))
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("batch_size", [1, 3])
-def test_a_generated_model_trains_to_the_same_bits_as_the_twin(tmp_path: Path, seed: int, loss: Loss, batch_size: int) -> None:
+def test_a_generated_model_trains_to_the_same_bits_as_the_twin(
+    tmp_path: Path, seed: int, loss: Loss, batch_size: int
+) -> None:
     seed = seed * 3 + list(Loss).index(loss)
     network, optimizer = random_network(seed, loss=loss), random_optimizer(seed)
     plan = make_plan(network, loss=loss, optimizer=optimizer, batch_size=batch_size)

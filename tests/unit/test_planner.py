@@ -12,7 +12,7 @@ from trainbed.boards import load_board
 from trainbed.errors import DoesNotFit
 from trainbed.network.build import NetworkBuilder
 from trainbed.network.layers import Kind, Network
-from trainbed.network.training import Adam, Loss, Sgd
+from trainbed.network.training import Adam, Loss, Optimizer, Sgd
 from trainbed.planner.arena import Interval, arena_bytes, assign_offsets, live_bytes
 from trainbed.planner.explain import explain_plan
 from trainbed.planner.graph import Op, Role, Slot
@@ -38,7 +38,10 @@ def conv_network() -> Network:
     return builder.build()
 
 
-def plan_of(network: Network, *, optimizer: Adam | Sgd = Adam(0.01), batch_size: int = 8, loss: Loss = Loss.MSE) -> Plan:
+ADAM = Adam(0.01)
+
+
+def plan_of(network: Network, *, optimizer: Optimizer = ADAM, batch_size: int = 8, loss: Loss = Loss.MSE) -> Plan:
     return make_plan(network, loss=loss, optimizer=optimizer, batch_size=batch_size)
 
 
@@ -118,7 +121,9 @@ def test_a_relu_that_only_gates_is_kept_as_bits_where_that_saves_memory() -> Non
 @pytest.mark.parametrize("seed", range(150))
 def test_plans_of_random_networks_pass_their_own_replay_and_stay_near_the_lower_bound(seed: int) -> None:
     loss = list(Loss)[seed % 3]
-    plan = make_plan(random_network(seed, loss=loss), loss=loss, optimizer=random_optimizer(seed), batch_size=1 + seed % 2)
+    plan = make_plan(
+        random_network(seed, loss=loss), loss=loss, optimizer=random_optimizer(seed), batch_size=1 + seed % 2
+    )
     check(plan.network, plan.steps, plan.storages)
     intervals = [Interval(storage.n_bytes, storage.first, storage.last) for storage in plan.storages]
     assert live_bytes(intervals) <= plan.arena_bytes <= 1.15 * live_bytes(intervals)
@@ -162,7 +167,13 @@ def test_a_network_too_big_for_the_board_is_refused_with_its_largest_parts() -> 
 
 def test_a_memory_report_that_disagrees_with_the_elf_is_an_error() -> None:
     plan = plan_of(depthconv_network())
-    symbols = {"trn_parameters": 2300, "trn_arena": 2820, "trn_gradients": 2300, "trn_moment1": 2300, "trn_moment2": 2296}
+    symbols = {
+        "trn_parameters": 2300,
+        "trn_arena": 2820,
+        "trn_gradients": 2300,
+        "trn_moment1": 2300,
+        "trn_moment2": 2296,
+    }
     with pytest.raises(AssertionError, match="optimizer"):
         memory_report(plan, symbols=symbols, static_bytes=20_000, stack_bound=100, flash_bytes=1)
     symbols["trn_moment2"] = 2300

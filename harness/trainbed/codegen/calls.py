@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Steps of a plan as calls of the runtime's kernels (firmware/include/trn): operands, shape and flags apart.
 
-Operands are pointers and always arguments of the generated function. The shape becomes constants inside it (one function per distinct
+Operands are pointers and always arguments of the generated function. The shape becomes constants inside it (one
+function per distinct
 shape) or further arguments (one function for all shapes, smaller and slower); the bits are the same.
 """
 
@@ -57,7 +58,9 @@ class Call:
         """The generated function."""
         signature = ", ".join(f"{p.declaration}{p.name}" for p in self._parameters)
         shape = tuple(p.name if self.shared else p.expression for p in self.shape)
-        inner = ", ".join((*(operand.name for operand in self.operands if operand.name != "derivative"), *shape, *self.flags))
+        inner = ", ".join(
+            (*(operand.name for operand in self.operands if operand.name != "derivative"), *shape, *self.flags)
+        )
         return f"static TRN_NOINLINE void {name}({signature})\n{{\n    {self.kernel}({inner});\n}}\n"
 
 
@@ -139,7 +142,9 @@ def _backward_weights(step: Step, places: Places, *, shared: bool) -> Call:
         _floats("gw", gradient, written=True),
         _floats("gb", f"{gradient} + {layer.n_weights}", written=True),
     )
-    return Call(layer, "backward_weights", f"trn_{_family(layer)}_backward_weights", operands, _shape(layer), (), shared)
+    return Call(
+        layer, "backward_weights", f"trn_{_family(layer)}_backward_weights", operands, _shape(layer), (), shared
+    )
 
 
 def _backward_input(step: Step, places: Places, *, shared: bool) -> Call:

@@ -31,7 +31,9 @@ _HEADERS = (
 
 
 def write_model(plan: Plan, *, shared_shapes: bool = False) -> str:
-    """The text of model.c. ``shared_shapes``: one function serves all shapes of a kernel, for small flash; same bits."""
+    """The text of model.c. ``shared_shapes``: one function serves all shapes of a kernel, for small flash; same
+    bits.
+    """
     return _ModelWriter(plan, shared_shapes=shared_shapes).write()
 
 
@@ -87,7 +89,8 @@ class _ModelWriter:
         return self._emit(call_of(step, self._places, shared=self._shared))
 
     def _activate(self, layer: Layer) -> str:
-        return f"trn_activation_forward({self._places.value(layer.name)}, {layer.out_size}, {c_activation(layer.activation)});"
+        y, activation = self._places.value(layer.name), c_activation(layer.activation)
+        return f"trn_activation_forward({y}, {layer.out_size}, {activation});"
 
     def _forward(self) -> list[str]:
         body = []

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The optimizer's part of model.c: its state, its step with the constants folded in, for all parameters at once or layer by layer."""
+"""The optimizer's part of model.c: its state, its step with the constants folded in, for all parameters at once
+or layer by layer.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ class OptimizerWriter:
         extra = "float lr_t, " if self._adam else ""
         signature = f"static TRN_NOINLINE void update({extra}float *w, float *g{states}, trn_size_t n)"
         if isinstance(optimizer, Adam):
-            call = f"const trn_adam_t constants = {{{self._constants()}}};\n    trn_adam_step(&constants, lr_t, w, g, moment1, moment2, n);"
+            constants = f"const trn_adam_t constants = {{{self._constants()}}};"
+            call = f"{constants}\n    trn_adam_step(&constants, lr_t, w, g, moment1, moment2, n);"
         elif self._plan.state_floats:
             call = f"trn_sgd_momentum_step(w, g, velocity, n, {c_float(optimizer.lr)}, {c_float(optimizer.momentum)});"
         else:

@@ -20,7 +20,9 @@ _LARGEST = 32_767
 
 
 class Common(TypedDict, total=False):
-    """What every layer may be told; absent or None: the name by kind and number, the layer before, none, True, the default."""
+    """What every layer may be told; absent or None: the name by kind and number, the layer before, none, True,
+    the default.
+    """
 
     name: str | None
     input: str | None
@@ -77,7 +79,12 @@ class NetworkBuilder:
         return self._close(name, Kind.DENSE, (source,), (1, 1, units), None, common)
 
     def conv2d(
-        self, filters: int, kernel: int | Sequence[int], stride: int | Sequence[int] = 1, padding: str = "valid", **common: Unpack[Common]
+        self,
+        filters: int,
+        kernel: int | Sequence[int],
+        stride: int | Sequence[int] = 1,
+        padding: str = "valid",
+        **common: Unpack[Common],
     ) -> str:
         """Convolution with bias."""
         name, source = self._open(Kind.CONV2D, common)
@@ -86,7 +93,12 @@ class NetworkBuilder:
         return self._close(name, Kind.CONV2D, (source,), (rows, columns, filters), window, common)
 
     def depthwise_conv2d(
-        self, kernel: int | Sequence[int], stride: int | Sequence[int] = 1, padding: str = "valid", multiplier: int = 1, **common: Unpack[Common]
+        self,
+        kernel: int | Sequence[int],
+        stride: int | Sequence[int] = 1,
+        padding: str = "valid",
+        multiplier: int = 1,
+        **common: Unpack[Common],
     ) -> str:
         """Convolution of each channel by itself; ``multiplier`` outputs per channel."""
         name, source = self._open(Kind.DEPTHWISE_CONV2D, common)
@@ -95,13 +107,23 @@ class NetworkBuilder:
         channels = self._shapes[source][2] * multiplier
         return self._close(name, Kind.DEPTHWISE_CONV2D, (source,), (rows, columns, channels), window, common)
 
-    def pool(self, kind: Kind, size: int | Sequence[int] = 2, stride: int | Sequence[int] | None = None, **common: Unpack[Common]) -> str:
-        """Max or average pooling without padding; the stride is the size unless given. Rows and columns left over are dropped."""
+    def pool(
+        self,
+        kind: Kind,
+        size: int | Sequence[int] = 2,
+        stride: int | Sequence[int] | None = None,
+        **common: Unpack[Common],
+    ) -> str:
+        """Max or average pooling without padding; the stride is the size unless given. Rows and columns left
+        over are dropped.
+        """
         name, source = self._open(kind, common)
         steps = pair(size) if stride is None else pair(stride)
         window, rows, columns = self._window(name, source, pair(size), steps, "valid")
         if window.kernel_h * window.kernel_w > 256:
-            raise NetworkError(f"a window of {window.kernel_h}x{window.kernel_w} has more than 256 elements", layer=name)
+            raise NetworkError(
+                f"a window of {window.kernel_h}x{window.kernel_w} has more than 256 elements", layer=name
+            )
         return self._close(name, kind, (source,), (rows, columns, self._shapes[source][2]), window, common)
 
     def global_avg_pool(self, **common: Unpack[Common]) -> str:
@@ -124,7 +146,9 @@ class NetworkBuilder:
             self._check_known(name, source)
         one, other = (self._shapes[source] for source in inputs)
         if one != other:
-            raise NetworkError(f"{inputs[0]} is {list(one)} and {inputs[1]} is {list(other)}; add needs equal shapes", layer=name)
+            raise NetworkError(
+                f"{inputs[0]} is {list(one)} and {inputs[1]} is {list(other)}; add needs equal shapes", layer=name
+            )
         return self._close(name, Kind.ADD, tuple(inputs), one, None, common)
 
     def _next_name(self, kind: str) -> str:
@@ -145,7 +169,9 @@ class NetworkBuilder:
 
     def _check_known(self, name: str, source: str) -> None:
         if source not in self._shapes:
-            raise NetworkError(f"reads '{source}', which is no earlier layer (there are: {', '.join(self._shapes)})", layer=name)
+            raise NetworkError(
+                f"reads '{source}', which is no earlier layer (there are: {', '.join(self._shapes)})", layer=name
+            )
 
     def _window(self, name: str, source: str, kernel: Pair, stride: Pair, padding: str) -> tuple[Window, int, int]:
         height, width, _ = self._shapes[source]

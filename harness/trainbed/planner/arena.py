@@ -66,7 +66,11 @@ def arena_bytes(intervals: Sequence[Interval], offsets: Sequence[int]) -> int:
 
 def _lowest_gap(intervals: Sequence[Interval], placed: dict[int, int], index: int) -> int:
     interval = intervals[index]
-    taken = sorted((offset, offset + aligned(intervals[n].n_bytes)) for n, offset in placed.items() if intervals[n].overlaps(interval))
+    taken = sorted(
+        (offset, offset + aligned(intervals[n].n_bytes))
+        for n, offset in placed.items()
+        if intervals[n].overlaps(interval)
+    )
     offset = 0
     for start, end in taken:
         if offset + aligned(interval.n_bytes) <= start:
@@ -83,7 +87,9 @@ def _first_fit(intervals: Sequence[Interval], order: Sequence[int]) -> tuple[int
 
 
 def _two_ended(intervals: Sequence[Interval], order: Sequence[int]) -> tuple[int, ...]:
-    """By turns from the bottom and from the top of the smallest possible arena: a chain of neighbours fits without a gap."""
+    """By turns from the bottom and from the top of the smallest possible arena: a chain of neighbours fits
+    without a gap.
+    """
     top = live_bytes(intervals)
     placed: dict[int, int] = {}
     for turn, index in enumerate(order):

@@ -34,7 +34,9 @@ def explain_memory(report: MemoryReport, *, ram_bytes: int | None, flash_bytes: 
     lines = [f"{name:34}{_grouped(n_bytes):>12} B" for name, n_bytes in rows]
     lines[-2] += f"  of {_grouped(ram_bytes)}" if ram_bytes else ""
     lines[-1] += f"  of {_grouped(flash_bytes)}" if flash_bytes else ""
-    lines.append(f"{'training memory':34}{_grouped(report.training):>12} B  (activations + gradients + optimizer state)")
+    lines.append(
+        f"{'training memory':34}{_grouped(report.training):>12} B  (activations + gradients + optimizer state)"
+    )
     return "Memory\n" + "\n".join(f"  {line}" for line in lines)
 
 
@@ -65,7 +67,11 @@ def _operations(plan: Plan) -> str:
     for index, step in enumerate(plan.steps):
         shared = [str(read) for read, written in step.in_place if _same_place(plan, read, written) and read != written]
         rows.append((str(index), _verb(step), step.layer.name, _slots(step.reads), _slots(step.writes), _slots(shared)))
-    note = "Each layer is updated as soon as its gradient is known." if plan.immediate else "The update follows the batch's last sample."
+    note = (
+        "Each layer is updated as soon as its gradient is known."
+        if plan.immediate
+        else "The update follows the batch's last sample."
+    )
     return "Operations of one sample\n" + _table(rows) + f"\n  {note}"
 
 
@@ -88,7 +94,10 @@ def _arena(plan: Plan) -> str:
     """One row per storage; a filled cell where it is alive."""
     width = len(plan.steps)
     step_row = "".join(str(index % 10) for index in range(width))
-    lines = [f"Arena: {_grouped(plan.arena_bytes)} B; columns are the operations above", f"  {'offset':>8} {'bytes':>8}  {step_row}"]
+    lines = [
+        f"Arena: {_grouped(plan.arena_bytes)} B; columns are the operations above",
+        f"  {'offset':>8} {'bytes':>8}  {step_row}",
+    ]
     for storage in plan.storages:
         cells = "".join("█" if storage.first <= index <= storage.last else "·" for index in range(width))
         lines.append(f"  {storage.offset:>8} {storage.n_bytes:>8}  {cells}  {_title(storage)}")
@@ -101,4 +110,6 @@ def _title(storage: Storage) -> str:
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training step as a list of operations: forward, loss, backward, update, with what each reads and writes.
 
-Backward starts at the loss and goes only as far as a trainable layer lies before; the network's input never gets a gradient.
+Backward starts at the loss and goes only as far as a trainable layer lies before; the network's input never gets a
+gradient.
 """
 
 from __future__ import annotations
@@ -122,7 +123,8 @@ class Graph:
     def activation_after_pool(self, layer: Layer) -> Activation:
         """Activation of a max-pool's input whose derivative can be taken from the pool's output instead.
 
-        The error reaches only the maximum, and the maximum is the pool's output; so the input need not be kept. Exact to the bit
+        The error reaches only the maximum, and the maximum is the pool's output; so the input need not be kept. Exact
+        to the bit
         where windows do not overlap and nobody else reads the input.
         """
         if layer.kind is not Kind.MAX_POOL or layer.activation is not Activation.NONE or windows_overlap(layer):
@@ -147,8 +149,10 @@ RELU_FAMILY = (Activation.RELU, Activation.RELU6, Activation.LEAKY_RELU)
 def training_steps(graph: Graph, *, bits: frozenset[str], immediate: bool) -> tuple[Step, ...]:
     """Operations of one sample in order.
 
-    ``bits``: tensors whose activation's derivative is kept as one bit per element. ``immediate``: each layer is updated as soon as its
-    gradient is known (batch size 1); otherwise gradients live outside the arena and the update is not part of these steps.
+    ``bits``: tensors whose activation's derivative is kept as one bit per element. ``immediate``: each layer is
+    updated as soon as its
+    gradient is known (batch size 1); otherwise gradients live outside the arena and the update is not part of these
+    steps.
     """
     steps = [*_forward(graph, bits), *_loss(graph)]
     pending = Counter({name: len(users) for name, users in graph.consumers.items()})
@@ -161,7 +165,9 @@ def training_steps(graph: Graph, *, bits: frozenset[str], immediate: bool) -> tu
         for tensor in graph.inputs(layer):
             pending[tensor] -= 1
             if graph.needs_gradient(tensor):
-                steps.append(_input_step(graph, layer, tensor, bits=bits, first=tensor not in written, last=not pending[tensor]))
+                steps.append(
+                    _input_step(graph, layer, tensor, bits=bits, first=tensor not in written, last=not pending[tensor])
+                )
                 written.add(tensor)
         if immediate and layer.has_weights and layer.trainable:
             steps.append(Step(Op.UPDATE, layer, reads=(Slot(Role.GRADIENT, layer.name),), writes=()))

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The memory report: what a firmware keeps in RAM and why, adding up to the ELF to the byte; and the check that it fits."""
+"""The memory report: what a firmware keeps in RAM and why, adding up to the ELF to the byte; and the check that
+it fits.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ class MemoryReport:
         return self.static + self.stack_bound
 
 
-def memory_report(plan: Plan, *, symbols: Mapping[str, int], static_bytes: int, stack_bound: int, flash_bytes: int) -> MemoryReport:
+def memory_report(
+    plan: Plan, *, symbols: Mapping[str, int], static_bytes: int, stack_bound: int, flash_bytes: int
+) -> MemoryReport:
     """Sort the ELF's objects (name -> bytes) by purpose.
 
     Raises AssertionError when the ELF holds other sizes than the plan: the report would be wrong.
@@ -80,7 +84,9 @@ def memory_report(plan: Plan, *, symbols: Mapping[str, int], static_bytes: int, 
         "optimizer": plan.optimizer_bytes,
     }
     for part, n_bytes in planned.items():
-        assert parts.get(part, 0) == n_bytes, f"{part}: the plan says {n_bytes} bytes, the ELF holds {parts.get(part, 0)}"
+        assert parts.get(part, 0) == n_bytes, (
+            f"{part}: the plan says {n_bytes} bytes, the ELF holds {parts.get(part, 0)}"
+        )
     return MemoryReport(
         **planned,
         samples=parts.get("samples", 0),
@@ -92,7 +98,9 @@ def memory_report(plan: Plan, *, symbols: Mapping[str, int], static_bytes: int, 
 
 
 def estimated_ram(plan: Plan, board: Board, *, sample_bytes: int, link_bytes: int) -> int:
-    """RAM the firmware will need, before it is built; ``sample_bytes``: all sample buffers, ``link_bytes``: both frame buffers."""
+    """RAM the firmware will need, before it is built; ``sample_bytes``: all sample buffers, ``link_bytes``:
+    both frame buffers.
+    """
     return plan.parameter_bytes + plan.training_bytes + sample_bytes + link_bytes + _REST_ESTIMATE + board.stack_bytes
 
 
@@ -117,11 +125,15 @@ def _parts(plan: Plan, sample_bytes: int) -> list[tuple[str, int]]:
     parts = []
     for storage in live:
         slot = storage.slots[0]
-        what = {Role.VALUE: "activations", Role.ERROR: "errors", Role.GRADIENT: "gradients"}.get(slot.role, slot.role.value)
+        what = {Role.VALUE: "activations", Role.ERROR: "errors", Role.GRADIENT: "gradients"}.get(
+            slot.role, slot.role.value
+        )
         parts.append((f"{what} of {slot.tensor}", storage.n_bytes))
     for layer in plan.network.parametric:
         copies = 1 + (plan.state_floats + (0 if plan.immediate else 1) if layer.trainable else 0)
-        parts.append((f"parameters of {layer.name} with gradients and optimizer state", 4 * layer.n_parameters * copies))
+        parts.append(
+            (f"parameters of {layer.name} with gradients and optimizer state", 4 * layer.n_parameters * copies)
+        )
     parts.append(("samples kept on the device", sample_bytes))
     return parts
 

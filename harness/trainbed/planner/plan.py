@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plan of a training step: operations, arena, optimizer state; everything the code generator and the memory report need."""
+"""The plan of a training step: operations, arena, optimizer state; everything the code generator and the memory
+report need.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from trainbed.planner.storage import Storage, check, place, total_bytes
 
 @dataclass(frozen=True)
 class Segment:
-    """A contiguous run of trainable parameters: offsets in floats into the parameters and into gradients and optimizer state."""
+    """A contiguous run of trainable parameters: offsets in floats into the parameters and into gradients and
+    optimizer state.
+    """
 
     parameters: int
     state: int
@@ -74,7 +78,9 @@ class Plan:
 
     @property
     def training_bytes(self) -> int:
-        """What training needs on top of parameters and sample buffer: activations, gradients, optimizer state, scratch."""
+        """What training needs on top of parameters and sample buffer: activations, gradients, optimizer state,
+        scratch.
+        """
         return self.arena_bytes + self.gradient_bytes + self.optimizer_bytes
 
     def storage_of(self, slot: Slot) -> Storage:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Slots become storage: which slots share memory in place, how long each storage lives, and a proof that nothing is overwritten."""
+"""Slots become storage: which slots share memory in place, how long each storage lives, and a proof that
+nothing is overwritten.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def lives(steps: Sequence[Step]) -> dict[Slot, tuple[int, int]]:
 
 
 def merge_in_place(steps: Sequence[Step]) -> dict[Slot, Slot]:
-    """Representative of each slot: two slots share storage where an operation may work in place and its source dies there."""
+    """Representative of each slot: two slots share storage where an operation may work in place and its source
+    dies there.
+    """
     spans = lives(steps)
     parent: dict[Slot, Slot] = {slot: slot for slot in spans}
 
@@ -108,7 +112,9 @@ def check(network: Network, steps: Sequence[Step], storages: Sequence[Storage]) 
         for slot in step.reads:
             start = where[slot].offset
             span = holds[start : start + slot_bytes(network, slot)]
-            assert all(owner == slot for owner in span), f"{step.op.value} of {step.layer.name} reads {slot}, overwritten before"
+            assert all(owner == slot for owner in span), (
+                f"{step.op.value} of {step.layer.name} reads {slot}, overwritten before"
+            )
         for slot in step.writes:
             start = where[slot].offset
             end = start + slot_bytes(network, slot)
@@ -116,5 +122,7 @@ def check(network: Network, steps: Sequence[Step], storages: Sequence[Storage]) 
                 low = where[source].offset
                 overlap = start < low + slot_bytes(network, source) and low < end
                 same_place = (source, slot) in allowed and low == start
-                assert not overlap or same_place, f"{step.op.value} of {step.layer.name} overwrites {source} while reading it"
+                assert not overlap or same_place, (
+                    f"{step.op.value} of {step.layer.name} overwrites {source} while reading it"
+                )
             holds[start:end] = [slot] * (end - start)
