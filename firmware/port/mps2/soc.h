@@ -31,6 +31,19 @@
 #error "uart.baud: the UART divides the clock by 16 or more"
 #endif
 
+/* Memory protection unit; Armv7-M Architecture Reference Manual, B3.5. */
+#define TRN_MPU_TYPE TRN_REGISTER(0xE000ED90u)
+#define TRN_MPU_TYPE_REGIONS (0xFFu << 8)
+#define TRN_MPU_CTRL TRN_REGISTER(0xE000ED94u)
+#define TRN_MPU_CTRL_ENABLE (1u << 0)
+#define TRN_MPU_CTRL_DEFAULT_MAP (1u << 2)
+#define TRN_MPU_RNR TRN_REGISTER(0xE000ED98u)
+#define TRN_MPU_RBAR TRN_REGISTER(0xE000ED9Cu)
+#define TRN_MPU_RASR TRN_REGISTER(0xE000EDA0u)
+#define TRN_MPU_RASR_ENABLE (1u << 0)
+#define TRN_MPU_RASR_SIZE(log2) (((log2) - 1u) << 1)
+#define TRN_MPU_RASR_NO_EXECUTE (1u << 28)
+
 static inline bool trn_uart_has_byte(void)
 {
     return (TRN_UART0_STATE & TRN_UART0_STATE_RX_FULL) != 0;

@@ -11,7 +11,7 @@ from importlib.metadata import version as package_version
 
 from trainbed.backends.base import Guest, GuestImage
 from trainbed.boards import Board
-from trainbed.errors import InputError, MissingTool
+from trainbed.errors import BuildError, InputError, MissingTool
 
 _UNICORN_SOCS = ("nrf52840",)
 _LATER: Mapping[str, str] = {
@@ -132,6 +132,8 @@ def _qemu() -> Availability:
         return Availability(True, qemu_version(), INSTALL)
     except MissingTool as missing:
         return Availability(False, "", INSTALL, f"{missing.tool} is missing")
+    except BuildError as refused:
+        return Availability(False, "", "", str(refused))
 
 
 def _require(backend: str) -> None:

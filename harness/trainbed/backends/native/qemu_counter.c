@@ -53,7 +53,7 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
 
 /* --- the harness's side: mirrored in qemu/control.py ----------------------------------------------------------------- */
 
-enum { PHASES = 6, NO_PHASE = 255, BLOCKS = 32768, RANGES = 32, MARKS = 16 };
+enum { PHASES = 6, PARK = 254, NO_PHASE = 255, BLOCKS = 32768, RANGES = 32, MARKS = 16 };
 
 typedef struct {
     uint64_t executed[PHASES];
@@ -62,7 +62,7 @@ typedef struct {
     uint32_t start;
     uint32_t end;
     uint32_t n_instructions;
-    uint32_t phase; /* the phase it begins, or NO_PHASE */
+    uint32_t phase; /* the phase it begins, PARK, or NO_PHASE */
 } trn_block_t;
 
 typedef struct {
@@ -86,8 +86,8 @@ typedef struct {
     uint64_t instructions;
     uint32_t n_blocks; /* beyond BLOCKS: some were not counted */
     uint32_t phase;
-    uint32_t block; /* index of the block executed last */
-    uint32_t reserved;
+    uint32_t block;       /* index of the block executed last */
+    uint32_t before_park; /* index of the one that was left for a park */
     trn_block_t blocks[BLOCKS]; /* the first one stands for what was before the first block */
 } trn_shared_t;
 
@@ -186,6 +186,16 @@ static void hold(const trn_block_t *block)
     }
 }
 
+static void begin(const trn_block_t *block, const trn_block_t *previous)
+{
+    if (block->phase == PARK) {
+        shared->before_park = (uint32_t)(previous - shared->blocks);
+    } else {
+        running.phase = block->phase;
+        shared->phase = block->phase;
+    }
+}
+
 static void on_block(unsigned int cpu, void *user)
 {
     trn_block_t *const block = user;
@@ -199,8 +209,7 @@ static void on_block(unsigned int cpu, void *user)
         block->entered[running.phase]++;
     }
     if (__builtin_expect(block->phase != NO_PHASE, 0)) {
-        running.phase = block->phase;
-        shared->phase = block->phase;
+        begin(block, previous);
     }
     block->executed[running.phase]++;
     shared->instructions += block->n_instructions;
@@ -267,6 +276,11 @@ static trn_block_t *find_block(uint32_t start, uint32_t end, uint32_t n_instruct
     for (uint32_t mark = 0; mark < shared->n_marks; mark++) {
         if (shared->marks[mark] == start) {
             block->phase = shared->mark_phases[mark];
+        }
+    }
+    for (uint32_t park = 0; park < shared->n_parks; park++) {
+        if (shared->parks[park].begin == start) {
+            block->phase = PARK;
         }
     }
     return block;

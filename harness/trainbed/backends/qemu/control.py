@@ -47,7 +47,7 @@ class _Head(ctypes.Structure):
         ("n_blocks", ctypes.c_uint32),
         ("phase", ctypes.c_uint32),
         ("block", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
+        ("before_park", ctypes.c_uint32),
     )
 
 
@@ -128,6 +128,11 @@ class Control:
     def last_pc(self) -> int:
         """Start of the block executed last."""
         return int(self.blocks(self._head.block + 1)[-1]["start"])
+
+    @property
+    def pc_before_park(self) -> int:
+        """Start of the block from which the guest came to park itself."""
+        return int(self.blocks(self._head.before_park + 1)[-1]["start"])
 
     def watch(self, taken: int) -> None:
         """Where in QEMU the guest counts the bytes it took."""

@@ -27,8 +27,11 @@ _BFAR_VALID = 1 << 15
 ReadMemory = Callable[[int, int], bytes]
 
 
-def explain_park(config: QemuConfig, monitor: Monitor, read: ReadMemory, *, pc: int) -> Failure:
-    """The failure behind a guest asleep at ``pc`` in one of its trn_fault_* functions. ``read`` reads guest memory."""
+def explain_park(config: QemuConfig, monitor: Monitor, read: ReadMemory, *, pc: int, before: int) -> Failure:
+    """The failure behind a guest asleep at ``pc`` in one of its trn_fault_* functions.
+
+    ``read`` reads guest memory. ``before``: start of the block it came from, named where there is no exception frame.
+    """
     park = next((name for begin, end, name in config.parks if begin <= pc < end), "")
     registers = monitor.registers()
     if park in _CALLED:
@@ -40,9 +43,10 @@ def explain_park(config: QemuConfig, monitor: Monitor, read: ReadMemory, *, pc: 
     low = config.image.stack_low
     if low and sp < low:
         size = config.image.stack_top - low
-        return Failure("fault", pc, f"the stack of {size} bytes is full (sp 0x{sp:08x})", "stack_overflow", park)
+        detail = f"the stack of {size} bytes is full (sp 0x{sp:08x})"
+        return Failure("fault", before, detail, "stack_overflow", config.function_at(before))
     if config.memory_at(sp, _FRAME.size) is None:
-        return Failure("fault", pc, f"stopped in {park}, sp 0x{sp:08x}", "assertion", park)
+        return Failure("fault", before, f"stopped in {park}, sp 0x{sp:08x}", "assertion", config.function_at(before))
     frame = _FRAME.unpack(read(sp, _FRAME.size))
     return_address, at = frame[5], frame[6]
     instruction = _instruction(config, read, at)

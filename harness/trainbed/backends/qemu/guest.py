@@ -184,7 +184,8 @@ class QemuGuest:
             self._busy_s += time.perf_counter() - begin
         if notice.kind == "P":
             process = self._running()
-            failure = explain_park(self._config, process.monitor, self.read_memory, pc=notice.pc)
+            before = process.control.pc_before_park
+            failure = explain_park(self._config, process.monitor, self.read_memory, pc=notice.pc, before=before)
             self.close()
             raise as_error(failure, self._config.image.elf)
         if notice.kind == "H":
