@@ -11,7 +11,7 @@ import pytest
 # pytester forgets what was imported inside a run, and numpy cannot be imported twice.
 import trainbed.explain
 import trainbed.replay
-import trainbed.session  # noqa: F401
+import trainbed.session
 
 pytest_plugins = ["pytester"]
 
