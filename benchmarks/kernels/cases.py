@@ -10,28 +10,39 @@ BLOCK = (1 + 4 + 4 + 2 * 16) / 16
 """Cycles per product of a 4 x 4 block: eight loads, the first of a group one cycle more, a multiply and an add each."""
 VECTOR = (1 + 1 + 8 + 2 * 8) / 8
 """Of a 1 x 8 block: at batch 1 a weight serves one product only."""
-OUTER = (1 + 8 + 8 + 2 * 8 + 8) / 8
-"""Of g += e x, eight at a time: two loads, a multiply, an add and a store."""
+OUTER = (1 + 1 + 8 + 2 * 8 + 1 + 8) / 8
+"""Of g += e x, eight at a time with x in registers: a load, a multiply, an add and a share of one wide store."""
 SLIDING = (9 + 3 * (1 + 10) + 2 * 72) / 72
 """Of a 3 x 3 depthwise window over eight pixels of a row: nine weights and thirty inputs for 72 products."""
-STREAM = (1 + 2 + 2) / 1
-"""Of one sum down memory: nothing is used twice."""
+SUM = (1 + 2 * 8 + 2 * 8) / 8
+"""Of one sum down memory, eight terms at a time: nothing is used twice."""
 
-
-POOL_FORWARD = (5 + 3 * 4 + 2) / 4
-"""Of a 2 x 2 maximum with its place: four loads, three comparisons with two moves, two stores."""
-POOL_BACKWARD = (3 + 4 * (1 + 1 + 3 + 1)) / 4
-"""Of its gradient through relu: a place and an error for four inputs; each a comparison, a gate and a store."""
+FORWARD = 4
+"""Cycles per output: to an integer register, compared, zeroed if below 0 (relu), stored."""
+WEIGHTS = 1 + 1 + 1
+"""Per weight: the old gradient loaded, added, stored."""
+INPUT = 1 + 3
+"""Per input: the activation loaded, compared, the gradient moved if it passes, stored."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One kernel call. ``taps``: products that exist, or elements. ``floor``: cycles per tap no code can go below."""
+    """One kernel call. ``taps``: products that exist, or elements. ``each``: cycles per tap no code can go below.
+
+    ``results`` are written, each at the cost of ``result`` cycles at least.
+    """
 
     name: str
     call: str
     taps: int
-    floor: float
+    each: float
+    results: int = 0
+    result: int = 0
+
+    @property
+    def floor(self) -> float:
+        """Cycles per tap, results included."""
+        return self.each + self.results * self.result / self.taps
 
     @property
     def symbol(self) -> str:
@@ -67,39 +78,65 @@ def _window(size: int, in_c: int, out_c: int, kernel: int = 3) -> str:
 
 
 RELU = "((trn_epilogue_t){TRN_ACT_RELU, y, NULL, false})"
-PASS = "((trn_epilogue_t){TRN_ACT_NONE, NULL, NULL, false})"
+
+
+def _layer(
+    name: str, shape: str, arguments: str, *, taps: int, each: tuple[float, float, float], sizes: tuple[int, int, int]
+) -> list[Case]:
+    """Forward, weights and input of a layer; ``sizes``: elements of y, w and x."""
+    kernel = {"conv2d": "conv2d", "depthwise": "depthwise_conv2d"}.get(name, name)
+    calls = (
+        f"trn_{kernel}_forward(x, w, b, y, {arguments}, TRN_ACT_RELU)",
+        f"trn_{kernel}_backward_weights(x, e, gw, gb, {arguments})",
+        f"trn_{kernel}_backward_input(w, e, dx, {arguments}, {RELU})",
+    )
+    rows = zip(("forward", "weights", "input"), calls, each, sizes, (FORWARD, WEIGHTS, INPUT), strict=True)
+    return [Case(f"{name} {verb} {shape}", call, taps, per_tap, n, result) for verb, call, per_tap, n, result in rows]
 
 
 def _conv(size: int, in_c: int, out_c: int) -> list[Case]:
-    s, taps = _window(size, in_c, out_c), _taps(size, 3) ** 2 * in_c * out_c
-    shape = f"3x3 {size}x{size}x{in_c}->{out_c}"
-    return [
-        Case(f"conv2d forward {shape}", f"trn_conv2d_forward(x, w, b, y, {s}, TRN_ACT_RELU)", taps, BLOCK),
-        Case(f"conv2d weights {shape}", f"trn_conv2d_backward_weights(x, e, gw, gb, {s})", taps, BLOCK),
-        Case(f"conv2d input {shape}", f"trn_conv2d_backward_input(w, e, dx, {s}, {RELU})", taps, BLOCK),
-    ]
+    return _layer(
+        "conv2d",
+        f"3x3 {size}x{size}x{in_c}->{out_c}",
+        _window(size, in_c, out_c),
+        taps=_taps(size, 3) ** 2 * in_c * out_c,
+        each=(BLOCK, BLOCK, BLOCK),
+        sizes=(size * size * out_c, 9 * in_c * out_c, size * size * in_c),
+    )
 
 
 def _depthwise(size: int, channels: int) -> list[Case]:
-    s, taps = _window(size, channels, channels), _taps(size, 3) ** 2 * channels
-    shape = f"3x3 {size}x{size}x{channels}"
-    return [
-        Case(
-            f"depthwise forward {shape}", f"trn_depthwise_conv2d_forward(x, w, b, y, {s}, TRN_ACT_RELU)", taps, SLIDING
-        ),
-        Case(f"depthwise weights {shape}", f"trn_depthwise_conv2d_backward_weights(x, e, gw, gb, {s})", taps, SLIDING),
-        Case(f"depthwise input {shape}", f"trn_depthwise_conv2d_backward_input(w, e, dx, {s}, {RELU})", taps, SLIDING),
-    ]
+    n = size * size * channels
+    return _layer(
+        "depthwise",
+        f"3x3 {size}x{size}x{channels}",
+        _window(size, channels, channels),
+        taps=_taps(size, 3) ** 2 * channels,
+        each=(SLIDING, SLIDING, SLIDING),
+        sizes=(n, 9 * channels, n),
+    )
 
 
 def _pointwise(pixels: int, in_c: int, out_c: int) -> list[Case]:
-    n, taps = f"{pixels}, {in_c}, {out_c}", pixels * in_c * out_c
-    shape = f"{pixels}px {in_c}->{out_c}"
-    return [
-        Case(f"pointwise forward {shape}", f"trn_pointwise_forward(x, w, b, y, {n}, TRN_ACT_RELU)", taps, BLOCK),
-        Case(f"pointwise weights {shape}", f"trn_pointwise_backward_weights(x, e, gw, gb, {n})", taps, BLOCK),
-        Case(f"pointwise input {shape}", f"trn_pointwise_backward_input(w, e, dx, {n}, {RELU})", taps, BLOCK),
-    ]
+    return _layer(
+        "pointwise",
+        f"{pixels}px {in_c}->{out_c}",
+        f"{pixels}, {in_c}, {out_c}",
+        taps=pixels * in_c * out_c,
+        each=(BLOCK, BLOCK, BLOCK),
+        sizes=(pixels * out_c, in_c * out_c, pixels * in_c),
+    )
+
+
+def _dense(n_in: int, n_out: int) -> list[Case]:
+    return _layer(
+        "dense",
+        f"{n_in}->{n_out}",
+        f"{n_in}, {n_out}",
+        taps=n_in * n_out,
+        each=(VECTOR if n_out > 1 else SUM, OUTER, VECTOR),
+        sizes=(n_out, 0, n_in),
+    )
 
 
 def _pool(size: int, channels: int) -> list[Case]:
@@ -107,24 +144,10 @@ def _pool(size: int, channels: int) -> list[Case]:
     s = f"((trn_window_t){{{size}, {size}, {channels}, {half}, {half}, {channels}, 2, 2, 2, 2, 0, 0}})"
     taps, shape = size * size * channels, f"2x2 {size}x{size}x{channels}"
     return [
-        Case(f"max pool forward {shape}", f"trn_max_pool_forward(x, y, places, {s})", taps, POOL_FORWARD),
-        Case(f"max pool backward {shape}", f"trn_max_pool_backward(places, e, dx, {s}, {RELU})", taps, POOL_BACKWARD),
-        Case(f"avg pool forward {shape}", f"trn_avg_pool_forward(x, y, {s}, 0.25f)", taps, 2.5),
-        Case(f"avg pool backward {shape}", f"trn_avg_pool_backward(e, dx, {s}, 0.25f, {RELU})", taps, POOL_BACKWARD),
-    ]
-
-
-def _dense(n_in: int, n_out: int) -> list[Case]:
-    n, taps, shape = f"{n_in}, {n_out}", n_in * n_out, f"{n_in}->{n_out}"
-    return [
-        Case(
-            f"dense forward {shape}",
-            f"trn_dense_forward(x, w, b, y, {n}, TRN_ACT_RELU)",
-            taps,
-            VECTOR if n_out > 1 else STREAM,
-        ),
-        Case(f"dense weights {shape}", f"trn_dense_backward_weights(x, e, gw, gb, {n})", taps, OUTER),
-        Case(f"dense input {shape}", f"trn_dense_backward_input(w, e, dx, {n}, {RELU})", taps, VECTOR),
+        Case(f"max pool forward {shape}", f"trn_max_pool_forward(x, y, places, {s})", taps, (1 + 4 + 3 * 5 + 2) / 4),
+        Case(f"max pool backward {shape}", f"trn_max_pool_backward(places, e, dx, {s}, {RELU})", taps, 1 + 1 + INPUT),
+        Case(f"avg pool forward {shape}", f"trn_avg_pool_forward(x, y, {s}, 0.25f)", taps, (1 + 4 + 4 + 1 + 2) / 4),
+        Case(f"avg pool backward {shape}", f"trn_avg_pool_backward(e, dx, {s}, 0.25f, {RELU})", taps, 1 + INPUT),
     ]
 
 
@@ -141,10 +164,12 @@ CASES: Sequence[Case] = [
     *_dense(64, 32),
     *_dense(32, 10),
     *_pool(8, 8),
-    Case("sgd, per parameter", "trn_sgd_step(w, gw, 2400, 0.1f)", 2400, (1 + 2 + 2 + 2)),
-    Case("sgd momentum, per parameter", "trn_sgd_momentum_step(w, gw, m, 2400, 0.1f, 0.9f)", 2400, (1 + 3 + 4 + 3)),
-    Case("adam, per parameter", "trn_adam_step(&adam, 0.01f, w, gw, m, v, 2400)", 2400, (1 + 4 + 9 + 28 + 4)),
-    Case("pass gradient with relu, per element", f"trn_pass_gradient(e, dx, 512, {RELU})", 512, (1 + 2 + 4 + 1)),
+    # loads, operations and stores of one parameter, a share of the first cycle of each group of eight
+    Case("sgd, per parameter", "trn_sgd_step(w, gw, 2400, 0.1f)", 2400, 2 + 2 + 2 + 2 / 8),
+    Case("sgd momentum, per parameter", "trn_sgd_momentum_step(w, gw, m, 2400, 0.1f, 0.9f)", 2400, 3 + 4 + 3 + 3 / 8),
+    # a root and a division of 14 cycles each, which only integer work runs beside
+    Case("adam, per parameter", "trn_adam_step(&adam, 0.01f, w, gw, m, v, 2400)", 2400, 1 + 4 + 10 + 2 * 14 + 3),
+    Case("pass gradient with relu, per element", f"trn_pass_gradient(e, dx, 512, {RELU})", 512, 1 + INPUT + 2 / 8),
 ]
 
 

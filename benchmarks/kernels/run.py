@@ -5,9 +5,9 @@
 
 Each case is one kernel call with literal shapes, compiled alone, run once in Unicorn and counted by
 `trainbed.backends.block_hook.BlockCounter` at zero wait states (cycles are modelled; docs/fidelity.md). The floor
-counts, per product of a register block of R x C sums, two float operations and the loads it cannot avoid:
-(1 + R + C + 2RC) / RC cycles; see `cases.py`. "taps" counts the products that exist: those with padding are left out by the kernels and by the
-count.
+counts two float operations per product, the loads a block of R x C sums cannot avoid, (1 + R + C + 2RC) / RC in all,
+and what a result costs to be written; `cases.py` spells it out. "taps" counts the products that exist: those with
+padding are left out by the kernels and by the count.
 """
 
 from __future__ import annotations

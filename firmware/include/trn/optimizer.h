@@ -78,29 +78,29 @@ TRN_KERNEL float trn_adam_begin_step(trn_adam_t *adam)
     return (adam->lr * trn_sqrt(1.0f - adam->p2)) / (1.0f - adam->p1);
 }
 
-/* `count` parameters from the first of each array on. Stores fill the place between a root or quotient and its use, and what is not
- * done in float registers runs beside it. */
-TRN_KERNEL void trn_adam_block(const trn_adam_t *adam, float lr_t, float *w, float *g, float *m, float *v, trn_size_t count)
+/* `count` parameters from the first of each array on. What needs no float register, stores of moved bits included, runs beside the
+ * root. */
+TRN_KERNEL void trn_adam_block(trn_adam_t adam, float lr_t, float rest1, float rest2, float *w, float *g, float *m, float *v,
+                               trn_size_t count)
 {
-    const float beta1 = adam->beta1, beta2 = adam->beta2, eps = adam->eps;
-    const float rest1 = 1.0f - beta1, rest2 = 1.0f - beta2;
-    TRN_ALIGN_CODE();
     TRN_UNROLL
     for (trn_size_t k = 0; k < count; k++) {
+        TRN_ALIGN_CODE();
         const float gradient = trn_load(g + k), old_mean = trn_load(m + k), old_variance = trn_load(v + k), weight = trn_load(w + k);
         const float square = trn_multiply(gradient, gradient);
-        const float mean_part = trn_multiply(beta1, old_mean);
+        const float mean_part = trn_multiply(adam.beta1, old_mean);
         const float gradient_part = trn_multiply(rest1, gradient);
-        const float variance_part = trn_multiply(beta2, old_variance);
+        const float variance_part = trn_multiply(adam.beta2, old_variance);
         const float square_part = trn_multiply(rest2, square);
         const float mean = trn_sum(mean_part, gradient_part);
         const float variance = trn_sum(variance_part, square_part);
         const float numerator = trn_multiply(lr_t, mean);
+        const uint32_t mean_bits = trn_move_bits(mean), variance_bits = trn_move_bits(variance);
         const float root = trn_root(variance);
+        trn_store_bits(m + k, mean_bits);
+        trn_store_bits(v + k, variance_bits);
         trn_store_zero(g + k);
-        trn_store(m + k, mean);
-        const float denominator = trn_sum(root, eps);
-        trn_store(v + k, variance);
+        const float denominator = trn_sum(root, adam.eps);
         const float change = trn_quotient(numerator, denominator);
         trn_store(w + k, trn_difference(weight, change));
     }
@@ -109,7 +109,10 @@ TRN_KERNEL void trn_adam_block(const trn_adam_t *adam, float lr_t, float *w, flo
 /* m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2;  w <- w - lr_t m / (sqrt(v) + eps) */
 TRN_KERNEL void trn_adam_step(const trn_adam_t *adam, float lr_t, float *w, float *g, float *m, float *v, trn_size_t n)
 {
-    TRN_FOR_BLOCKS(i, count, n, TRN_BLOCK_MAX > 1 ? 4 : 1, trn_adam_block(adam, lr_t, w + i, g + i, m + i, v + i, count););
+    const trn_adam_t constants = *adam; /* read once: no store below can change them */
+    const float rest1 = 1.0f - constants.beta1, rest2 = 1.0f - constants.beta2;
+    TRN_FOR_BLOCKS(i, count, n, TRN_BLOCK_MAX > 1 ? 4 : 1,
+                   trn_adam_block(constants, lr_t, rest1, rest2, w + i, g + i, m + i, v + i, count););
 }
 
 #endif

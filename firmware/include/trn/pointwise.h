@@ -62,18 +62,19 @@ TRN_KERNEL void trn_bias_block(const float *e, float *gb, trn_size_t n_pixels, t
 {
     float acc[TRN_BLOCK_MAX];
     trn_block_start(acc, 1, columns, NULL);
-    for (trn_size_t p = 0; p < n_pixels; p++) {
+    const trn_size_t pixels = __builtin_constant_p(n_pixels) && n_pixels % 2 == 0 && columns <= 8 ? 2 : 1;
+    for (trn_size_t p = 0; p < n_pixels; p += pixels) {
         float error[TRN_BLOCK_MAX];
         TRN_ALIGN_CODE();
         TRN_UNROLL
-        for (trn_size_t s = 0; s < columns; s++) {
-            error[s] = trn_load(e + s);
+        for (trn_size_t i = 0; i < pixels * columns; i++) {
+            error[i] = trn_load(e + i / columns * out_c + i % columns);
         }
         TRN_UNROLL
-        for (trn_size_t s = 0; s < columns; s++) {
-            acc[s] = trn_sum(acc[s], error[s]);
+        for (trn_size_t i = 0; i < pixels * columns; i++) {
+            acc[i % columns] = trn_sum(acc[i % columns], error[i]);
         }
-        e += out_c;
+        e += pixels * out_c;
     }
     trn_block_store_sum(acc, 1, columns, gb, 0);
 }

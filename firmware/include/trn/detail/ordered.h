@@ -105,6 +105,14 @@ TRN_KERNEL uint32_t trn_gate_relu(float d, uint32_t bits)
     return bits;
 }
 
+/* The bits of x in an integer register. */
+TRN_KERNEL uint32_t trn_move_bits(float x)
+{
+    uint32_t bits;
+    __asm__ volatile("vmov %0, %1" : "=r"(bits) : "t"(x));
+    return bits;
+}
+
 TRN_KERNEL void trn_store_bits(float *to, uint32_t bits)
 {
     __asm__ volatile("str %1, %0" : "=m"(*to) : "r"(bits));
@@ -213,6 +221,11 @@ TRN_KERNEL uint32_t trn_load_bits(const float *from)
 TRN_KERNEL uint32_t trn_gate_relu(float d, uint32_t bits)
 {
     return bits != 0 ? trn_float_bits(d) : 0;
+}
+
+TRN_KERNEL uint32_t trn_move_bits(float x)
+{
+    return trn_float_bits(x);
 }
 
 TRN_KERNEL void trn_store_bits(float *to, uint32_t bits)
