@@ -62,7 +62,7 @@ TRN_KERNEL void trn_bias_block(const float *e, float *gb, trn_size_t n_pixels, t
 {
     float acc[TRN_BLOCK_MAX];
     trn_block_start(acc, 1, columns, NULL);
-    const trn_size_t pixels = __builtin_constant_p(n_pixels) && n_pixels % 2 == 0 && columns <= 8 ? 2 : 1;
+    const trn_size_t pixels = __builtin_constant_p(n_pixels) && n_pixels % 2 == 0 && 2 * columns <= TRN_BLOCK_MAX ? 2 : 1;
     for (trn_size_t p = 0; p < n_pixels; p += pixels) {
         float error[TRN_BLOCK_MAX];
         TRN_ALIGN_CODE();
