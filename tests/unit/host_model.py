@@ -21,7 +21,7 @@ _FLOATS = ctypes.POINTER(ctypes.c_float)
 class HostModel:
     """model.c of a plan, compiled with the host's cc and loaded."""
 
-    def __init__(self, plan: Plan, folder: Path, *, shared_shapes: bool = False) -> None:
+    def __init__(self, plan: Plan, folder: Path, *, shared_shapes: bool = False, optimize: str = "O1") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         network = plan.network
         n_inputs = int(np.prod(network.input_shape))
@@ -33,7 +33,7 @@ class HostModel:
         sources = [str(folder / "model.c"), *map(str, (firmware / "src").glob("*.c"))]
         flags = [
             "-std=c11",
-            "-O1",
+            f"-{optimize}",
             "-Wall",
             "-Wextra",
             "-Wconversion",

@@ -12,7 +12,9 @@
 #include <stdint.h>
 
 #define TRN_KERNEL static inline __attribute__((always_inline))
-#define TRN_NOINLINE __attribute__((noinline))
+/* Without noclone GCC folds the constant addresses of the arena into the function; GCC 12 at -O2 then gets the exit of a loop over two
+ * parts of one array wrong (induction variables of both, scaled differently: the pooling loop ended before it began). */
+#define TRN_NOINLINE __attribute__((noinline, noclone))
 
 /* Number of elements, or a distance in elements. 32 bits also where int has 16. */
 typedef int32_t trn_size_t;
