@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: run, build, boards, doctor. It parses, calls, prints; the work is done elsewhere.
+"""The command line: run, build, debug, boards, doctor. It parses, calls, prints; the work is done elsewhere.
 
 Modules that take long to import are imported by the command that needs them.
 """
@@ -146,6 +146,21 @@ def boards() -> ExitCode:
         sizes = (f"{size // 1024} K" if size else "-" for size in (board.ram_bytes, board.flash_bytes))
         table.add_row(name, board.core, clock, *sizes, ", ".join(board.backends), board.title)
     _print_table(table)
+    return ExitCode.PASSED
+
+
+@_command
+def debug(
+    scenario: ScenarioArgument,
+    backend: Annotated[str | None, typer.Option("--backend", metavar="B", help="unicorn or qemu.")] = None,
+    board: BoardOption = None,
+    set_: SetOption = None,
+    port: Annotated[int, typer.Option("--port", help="Where gdb connects, on 127.0.0.1; 0: any free port.")] = 0,
+) -> ExitCode:
+    """Run a scenario with its guest halted, and print the line that attaches gdb."""
+    from trainbed.debug.console import debug_on_console
+
+    debug_on_console(_load(scenario, set_), backend=backend, board=board, port=port)
     return ExitCode.PASSED
 
 

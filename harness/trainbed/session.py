@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from trainbed.backends.base import Budget, Cost, Guest
+from trainbed.backends.base import Budget, Cost, Guest, GuestImage
 from trainbed.backends.registry import choose_backend, open_guest
+from trainbed.boards import Board
 from trainbed.contract import evaluate, judge, ulp_distance
 from trainbed.errors import GuestError, GuestHang, InputError
 from trainbed.facts import Finished, Training, make_result
@@ -34,6 +35,7 @@ from trainbed.trainer import Course, Diverged, EpochDone, Evaluated, Event, Star
 from trainbed.weights import load_weights, named_weights
 
 OnEvent = Callable[[Built | Event], None]
+MakeGuest = Callable[[Board, str, GuestImage], Guest]
 
 DEFAULT_GUEST_S = 1.0
 """Guest seconds a raw exchange over the UART may take."""
@@ -51,12 +53,14 @@ class Session:
         sanitize: bool = False,
         firmware: Path | None = None,
         on_event: OnEvent | None = None,
+        guest: MakeGuest = open_guest,
     ) -> None:
         """Check, load and plan; nothing is built yet.
 
         ``backend``, ``board``: others than the scenario's. ``sanitize``: see BuildOptions. ``firmware``: folder with
         the sources of the runtime; None: the one trainbed came with. ``on_event``: told of the firmware and of the
-        training. Raises InputError, MissingTool.
+        training. ``guest``: makes the guest; another than the registry's for a debugger's. Raises InputError,
+        MissingTool.
         """
         self._started = time.monotonic()
         self.prepared: Prepared = prepare(scenario, board=board)
@@ -64,6 +68,7 @@ class Session:
         self._initial = load_weights(scenario, self.prepared.network)
         self._sanitize = sanitize
         self._firmware = firmware
+        self._open_guest = guest
         self._tell = on_event if on_event is not None else _ignore
         self._built: Built | None = None
         self._guest: Guest | None = None
@@ -110,7 +115,7 @@ class Session:
         self._forget()
         with self._unbroken():
             if self._guest is None:
-                self._guest = open_guest(self.prepared.board, self.backend, built.firmware.image)
+                self._guest = self._open_guest(self.prepared.board, self.backend, built.firmware.image)
             self._guest.start()
 
     def inject(self) -> Started:

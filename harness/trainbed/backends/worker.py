@@ -36,7 +36,7 @@ class Service:
         if not (self._healthy and self._guest is not None and self._guest.config == config):
             self._guest = None
             gc.collect()  # an engine and its callbacks hold each other: some 10 MB until the cycle is found
-            self._guest = UnicornGuest(config)
+            self._guest = config.make_guest() if hasattr(config, "make_guest") else UnicornGuest(config)
             self._healthy = True
         return str(self._guest.version)
 

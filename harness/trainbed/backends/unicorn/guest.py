@@ -21,9 +21,9 @@ _START_WALL_S = 120.0
 class UnicornGuest:
     """One firmware on one machine, inside the worker."""
 
-    def __init__(self, config: MachineConfig) -> None:
+    def __init__(self, config: MachineConfig, *, machine: Machine | None = None) -> None:
         self.config = config
-        self._machine = Machine(config)
+        self._machine = machine or Machine(config)
         self._busy_s = 0.0
         self._failure: Failure | None = None
 

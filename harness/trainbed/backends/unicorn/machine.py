@@ -159,7 +159,7 @@ class Machine:
         self._trap = 0
         status = 0
         try:
-            self._uc.emu_start(self._pc | 1, _UNTIL)
+            self._start_engine()
         except unicorn.UcError as error:
             status = error.errno
         self._pc = self._uc.reg_read(arm.UC_ARM_REG_PC)
@@ -172,8 +172,16 @@ class Machine:
                 self._asleep = True
             else:
                 raise self._faults.of_engine(status, self._pc)
-        elif not self.counter.stopped_by_event:
+        elif not self._stopped_on_purpose():
             self._asleep = True
+
+    def _start_engine(self) -> None:
+        """From ``_pc`` on, until something stops it. A debugger's machine runs less at a time."""
+        self._uc.emu_start(self._pc | 1, _UNTIL)
+
+    def _stopped_on_purpose(self) -> bool:
+        """The engine came back because it was told to; if not, the guest sleeps."""
+        return self.counter.stopped_by_event
 
     def _is_wfe(self, address: int) -> bool:
         """The engine leaves WFE as if it did not know it."""

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``trainbed debug`` prints: the line that attaches, each epoch as it is done, the weights' digest."""
+
+from __future__ import annotations
+
+from trainbed.debug.session import Attach, debug_scenario
+from trainbed.prepare import Built
+from trainbed.scenario.scenario import Scenario
+from trainbed.trainer import EpochDone, Event
+
+READY = "waiting for gdb"
+"""Begins the line after which gdb may attach; .vscode/tasks.json waits for it."""
+
+
+def debug_on_console(scenario: Scenario, *, backend: str | None, board: str | None, port: int) -> None:
+    """One debug session, told on standard output. Raises what debug_scenario raises."""
+    digest = debug_scenario(scenario, backend=backend, board=board, port=port, on_attach=_tell, on_event=_follow)
+    print(f"weights sha256 {digest}")
+
+
+def _tell(attach: Attach) -> None:
+    print(attach.line())
+    print(f"{READY} on 127.0.0.1:{attach.port}; the guest is halted at reset", flush=True)
+
+
+def _follow(event: Built | Event) -> None:
+    if isinstance(event, EpochDone):
+        print(f"epoch {event.epoch + 1}: loss {event.loss:.6g}", flush=True)

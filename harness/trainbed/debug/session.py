@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``trainbed debug``: the trainer drives a scenario as in any run; the guest belongs to gdb.
+
+While gdb has the guest halted, the trainer's exchange simply has not come back: guest time stands still, nothing is
+lost or sent twice, and the weights end up as they would without a debugger.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainbed.assets import asset_path
+from trainbed.backends.base import Guest, GuestImage
+from trainbed.boards import Board
+from trainbed.debug.guest import open_debug_guest
+from trainbed.result import weights_sha256
+from trainbed.scenario.scenario import Scenario
+from trainbed.session import OnEvent, Session
+
+GDB = "gdb-multiarch"
+
+
+@dataclass(frozen=True)
+class Attach:
+    """Where a guest waits, and what gdb needs to show it."""
+
+    port: int
+    elf: Path
+    sources: tuple[Path, ...]
+    """Folders the relative paths in the ELF's debug data start from: ``firmware/...`` and ``./generated/...``."""
+
+    def line(self) -> str:
+        """The command that attaches, ready to paste."""
+        commands = [f"directory {folder}" for folder in reversed(self.sources)]
+        commands.append(f"target remote localhost:{self.port}")
+        return " ".join([GDB, *(f"-ex {shlex.quote(command)}" for command in commands), shlex.quote(str(self.elf))])
+
+
+def debug_scenario(
+    scenario: Scenario,
+    *,
+    backend: str | None = None,
+    board: str | None = None,
+    port: int = 0,
+    on_attach: Callable[[Attach], None],
+    on_event: OnEvent | None = None,
+) -> str:
+    """Run a scenario with its guest halted before the first instruction; sha256 of the trained weights.
+
+    ``on_attach`` is told how to attach as soon as the guest listens on 127.0.0.1. Nothing is judged: what a debugger
+    looks at has no cost. Raises InputError, MissingTool, BuildError, GuestError.
+    """
+
+    def make_guest(chosen: Board, backend: str, image: GuestImage) -> Guest:
+        sources = (asset_path("firmware").parent, image.elf.parent)
+        return open_debug_guest(
+            chosen, backend, image, port=port, on_listening=lambda port: on_attach(Attach(port, image.elf, sources))
+        )
+
+    with Session(scenario, backend=backend, board=board, on_event=on_event, guest=make_guest) as session:
+        session.train()
+        return weights_sha256([session.weights()])

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gdb server: what each packet of the remote serial protocol does to a target.
+
+One thread: the machine calls ``poll`` while the guest runs and ``halt`` when it stopped; ``halt`` serves gdb until it
+resumes the guest. Source: GDB manual, E.2 Packets, E.3 Stop Reply Packets, E.4 General Query Packets.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from trainbed.debug.registers import Register, registers, target_xml
+from trainbed.debug.rsp import INTERRUPT, Connection, Gone
+
+SIGINT, SIGILL, SIGTRAP, SIGABRT, SIGSEGV = 2, 4, 5, 6, 11
+"""gdb's numbers of the signals that stand for why a guest stopped."""
+_PACKET_BYTES = 0x4000
+_BREAKPOINT_KINDS = (b"0", b"1")
+_SUPPORTED = b"PacketSize=%x;qXfer:features:read+;QStartNoAckMode+;vContSupported+" % _PACKET_BYTES
+
+
+class BadAddress(Exception):
+    """There is no memory where gdb wants to read or write."""
+
+
+@dataclass(frozen=True)
+class Resume:
+    """How the guest goes on: ``until`` it leaves a range of addresses (an empty one: one step), None: freely."""
+
+    until: range | None = None
+    killed: bool = False
+
+
+class Target(Protocol):
+    """A halted guest."""
+
+    has_fpu: bool
+    breakpoints: set[int]
+
+    def read_register(self, name: str) -> int:
+        """Value of a register by gdb's name."""
+        ...
+
+    def write_register(self, name: str, value: int) -> None:
+        """Changes a register."""
+        ...
+
+    def read_memory(self, address: int, n_bytes: int) -> bytes:
+        """Memory. Raises BadAddress."""
+        ...
+
+    def write_memory(self, address: int, data: bytes) -> None:
+        """Changes memory. Raises BadAddress."""
+        ...
+
+
+class Stub:
+    """Serves one debugger at a time; another may attach once it has left."""
+
+    def __init__(self, target: Target, listener: socket.socket) -> None:
+        self._target = target
+        self._listener = listener
+        self._listener.setblocking(True)
+        self._registers: tuple[Register, ...] = registers(has_fpu=target.has_fpu)
+        self._description = target_xml(has_fpu=target.has_fpu).encode()
+        self._connection: Connection | None = None
+        self._awaits_stop = False
+        self._signal = SIGTRAP
+
+    # -- what the machine calls --------------------------------------------------------------------------------------
+
+    def poll(self) -> bool:
+        """While the guest runs: True when it is to halt, for Ctrl-C or because a debugger attached."""
+        if self._connection is None:
+            return self._accept(wait=False)
+        try:
+            return self._connection.interrupted()
+        except Gone:
+            self._leave()
+            return self._accept(wait=False)
+
+    def halt(self, signal: int) -> Resume:
+        """The guest stopped: tells gdb and does what it asks until it resumes the guest; waits for a gdb to attach."""
+        self._signal = signal
+        while True:
+            try:
+                if self._connection is None:
+                    self._accept(wait=True)
+                elif self._awaits_stop:
+                    self._send(self._stop_reply())
+                return self._serve()
+            except Gone:
+                self._leave()  # without a word: the next one finds the guest where it is
+
+    def finish(self) -> None:
+        """The run is over: gdb sees the program exit."""
+        try:
+            if self._connection is not None and self._awaits_stop:
+                self._send(b"W00")
+        except Gone:
+            pass
+        self._leave()
+        self._listener.close()
+
+    # -- connection --------------------------------------------------------------------------------------------------
+
+    def _accept(self, *, wait: bool) -> bool:
+        self._listener.setblocking(wait)
+        try:
+            end, _ = self._listener.accept()
+        except BlockingIOError:
+            return False
+        self._connection = Connection(end)
+        self._awaits_stop = False
+        return True
+
+    def _leave(self) -> None:
+        connection, self._connection = self._connection, None
+        self._target.breakpoints.clear()
+        if connection is not None:
+            connection.close()
+
+    def _send(self, data: bytes) -> None:
+        assert self._connection is not None
+        self._connection.send(data)
+
+    # -- packets -----------------------------------------------------------------------------------------------------
+
+    def _serve(self) -> Resume:
+        assert self._connection is not None
+        while True:
+            packet = self._connection.receive()
+            if packet == INTERRUPT:
+                continue  # it has stopped already
+            resume = self._resume(packet)
+            if resume is not None:
+                return resume
+            self._send(self._answer(packet))
+
+    def _resume(self, packet: bytes) -> Resume | None:
+        """The packets that end a halt."""
+        if packet[:5] == b"vCont" and packet[5:6] == b";":
+            action = packet[6:].split(b";")[0].split(b":")[0]
+        elif packet[:1] in b"cCsS" and packet:
+            action = packet
+        elif packet[:1] == b"D":
+            self._send(b"OK")
+            self._leave()
+            return Resume()
+        elif packet[:1] == b"k" or packet[:5] == b"vKill":
+            if packet[:1] == b"v":
+                self._send(b"OK")
+            self._leave()
+            return Resume(killed=True)
+        else:
+            return None
+        self._awaits_stop = True
+        kind = action[:1].lower()
+        if kind in (b"c", b"s") and action[:1] in b"cs" and packet[:1] != b"v" and len(action) > 1:
+            self._target.write_register("pc", int(action[1:], 16))
+        if kind == b"r":
+            start, end = (int(text, 16) for text in action[1:].split(b","))
+            return Resume(range(start, end))
+        return Resume(range(0)) if kind == b"s" else Resume()
+
+    def _answer(self, packet: bytes) -> bytes:
+        handler = self._HANDLERS.get(packet[:1])
+        try:
+            return handler(self, packet[1:]) if handler is not None else b""
+        except BadAddress:
+            return b"E0e"
+        except (ValueError, IndexError):
+            return b"E16"
+
+    def _stop_reply(self) -> bytes:
+        self._awaits_stop = False
+        return b"T%02xthread:1;" % self._signal
+
+    def _why(self, _rest: bytes) -> bytes:
+        return self._stop_reply()
+
+    def _ok(self, _rest: bytes) -> bytes:
+        return b"OK"
+
+    def _read_all(self, _rest: bytes) -> bytes:
+        return b"".join(self._register_hex(register) for register in self._registers)
+
+    def _write_all(self, rest: bytes) -> bytes:
+        data = bytes.fromhex(rest.decode("ascii"))
+        for register in self._registers:
+            n_bytes = register.bits // 8
+            value, data = data[:n_bytes], data[n_bytes:]
+            if len(value) == n_bytes:
+                self._target.write_register(register.name, int.from_bytes(value, "little"))
+        return b"OK"
+
+    def _read_one(self, rest: bytes) -> bytes:
+        return self._register_hex(self._registers[int(rest, 16)])
+
+    def _write_one(self, rest: bytes) -> bytes:
+        number, _, value = rest.partition(b"=")
+        register = self._registers[int(number, 16)]
+        self._target.write_register(register.name, int.from_bytes(bytes.fromhex(value.decode("ascii")), "little"))
+        return b"OK"
+
+    def _register_hex(self, register: Register) -> bytes:
+        value = self._target.read_register(register.name)
+        return value.to_bytes(register.bits // 8, "little").hex().encode()
+
+    def _read_memory(self, rest: bytes) -> bytes:
+        address, n_bytes = (int(text, 16) for text in rest.split(b","))
+        return self._target.read_memory(address, min(n_bytes, _PACKET_BYTES // 2)).hex().encode()
+
+    def _write_memory(self, rest: bytes) -> bytes:
+        where, _, data = rest.partition(b":")
+        self._target.write_memory(int(where.split(b",")[0], 16), bytes.fromhex(data.decode("ascii")))
+        return b"OK"
+
+    def _write_binary(self, rest: bytes) -> bytes:
+        where, _, data = rest.partition(b":")
+        if data:
+            self._target.write_memory(int(where.split(b",")[0], 16), data)
+        return b"OK"
+
+    def _insert(self, rest: bytes) -> bytes:
+        kind, address, *_ = rest.split(b",")
+        if kind not in _BREAKPOINT_KINDS:
+            return b""
+        self._target.breakpoints.add(int(address, 16) & ~1)
+        return b"OK"
+
+    def _remove(self, rest: bytes) -> bytes:
+        kind, address, *_ = rest.split(b",")
+        if kind not in _BREAKPOINT_KINDS:
+            return b""
+        self._target.breakpoints.discard(int(address, 16) & ~1)
+        return b"OK"
+
+    def _query(self, rest: bytes) -> bytes:
+        name = rest.split(b":")[0].split(b",")[0]
+        fixed = {
+            b"Supported": _SUPPORTED, b"C": b"QC1", b"fThreadInfo": b"m1", b"sThreadInfo": b"l",
+            b"Attached": b"1",  # gdb leaves the guest running when it quits
+            b"Offsets": b"Text=0;Data=0;Bss=0", b"Symbol": b"OK",
+        }  # fmt: skip
+        if name == b"Xfer" and rest.startswith(b"Xfer:features:read:target.xml:"):
+            start, n_bytes = (int(text, 16) for text in rest.rsplit(b":", 1)[1].split(b","))
+            part = self._description[start : start + n_bytes]
+            return (b"l" if start + n_bytes >= len(self._description) else b"m") + part
+        return fixed.get(name, b"")
+
+    def _set(self, rest: bytes) -> bytes:
+        if rest != b"StartNoAckMode":
+            return b""
+        assert self._connection is not None
+        self._connection.stop_acknowledging()
+        return b"OK"
+
+    def _many_letters(self, rest: bytes) -> bytes:
+        return b"vCont;c;C;s;S;r" if rest == b"Cont?" else b""
+
+    _HANDLERS: ClassVar[dict[bytes, Callable[[Stub, bytes], bytes]]] = {
+        b"?": _why, b"H": _ok, b"T": _ok, b"g": _read_all, b"G": _write_all, b"p": _read_one, b"P": _write_one,
+        b"m": _read_memory, b"M": _write_memory, b"X": _write_binary, b"Z": _insert, b"z": _remove, b"q": _query,
+        b"Q": _set, b"v": _many_letters,
+    }  # fmt: skip
