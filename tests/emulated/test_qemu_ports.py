@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ports with a byte-wise UART on QEMU's boards: what was armed for arrives, the rest is lost, silence shows at once."""
+"""The ports with a byte-wise UART on QEMU: what was armed for arrives, the rest is lost, silence shows at once."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from port_guest import CAPACITY, answer, port_guest

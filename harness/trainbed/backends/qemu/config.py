@@ -44,9 +44,10 @@ class QemuConfig:
 
     def memory_at(self, address: int, n_bytes: int = 1) -> Memory | None:
         """The memory all of these bytes lie in, or None."""
-        return next(
-            (m for m in self.memories if m.origin <= address and address + n_bytes <= m.origin + m.length and n_bytes >= 0), None
-        )
+        for memory in self.memories:
+            if n_bytes >= 0 and memory.origin <= address and address + n_bytes <= memory.origin + memory.length:
+                return memory
+        return None
 
 
 def config_for(board: Board, image: GuestImage) -> QemuConfig:

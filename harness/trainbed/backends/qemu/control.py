@@ -70,7 +70,7 @@ _N_BYTES = ctypes.sizeof(_Head) + _BLOCKS * BLOCK.itemsize
 
 @dataclass(frozen=True)
 class Notice:
-    """What the plugin tells. ``kind``: W the guest waits for input, P it parked itself, H it is held, S it sleeps elsewhere."""
+    """What the plugin tells of a guest. ``kind``: W waits for input, P parked itself, H is held, S sleeps elsewhere."""
 
     kind: str
     pc: int
@@ -117,7 +117,7 @@ class Control:
         """Descriptor that becomes readable when there is a notice, or QEMU is gone."""
         return self._socket.fileno()
 
-    # -- shared memory ---------------------------------------------------------------------------------------------------
+    # -- shared memory -----------------------------------------------------------------------------------------------
 
     @property
     def instructions(self) -> int:
@@ -149,9 +149,12 @@ class Control:
         number = int(self._head.n_blocks) if n is None else n
         if number > _BLOCKS:
             raise RuntimeError(f"the firmware has more than {_BLOCKS} blocks: not all of them were counted")
-        return np.frombuffer(self._map, dtype=BLOCK, count=number, offset=ctypes.sizeof(_Head)).copy()
+        counters: NDArray[np.void] = np.frombuffer(
+            self._map, dtype=BLOCK, count=number, offset=ctypes.sizeof(_Head)
+        ).copy()
+        return counters
 
-    # -- control socket --------------------------------------------------------------------------------------------------
+    # -- control socket ----------------------------------------------------------------------------------------------
 
     def notice(self) -> Notice:
         """The next notice; blocks until it is there. Raises Gone."""
@@ -207,7 +210,7 @@ class Control:
         head = self._head
         marks = config.image.marks
         if len(config.parks) > _RANGES or len(marks) > _MARKS:
-            raise InputError(f"{config.image.elf.name} has more trn_fault_* or trn_mark_* functions than the QEMU backend follows")
+            raise InputError(f"{config.image.elf.name} has more trn_fault_* or trn_mark_* functions than are followed")
         head.wait = _Range(*config.wait)
         head.n_parks, head.n_marks = len(config.parks), len(marks)
         for i, (begin, end, _name) in enumerate(config.parks):

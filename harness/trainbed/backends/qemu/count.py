@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the plugin's counters to a Cost: what a block costs comes from trainbed.backends.timing, how often it ran from QEMU.
+"""From the plugin's counters to a Cost: trainbed.backends.timing knows what a block costs, QEMU how often it ran.
 
-The formula is that of the Unicorn backend's block hook: a block costs its cycles each time it runs, more when it leaves by a branch,
-more when it was entered by one. Two terms need more than counters and are left out: a division costs its static figure whatever its
-operands, and a VDIV or VSQRT that outlives its block does not delay the next one.
+The formula is that of the Unicorn backend's block hook: a block costs its cycles each time it runs, more when it leaves
+by a branch, more when it was entered by one. Two terms need more than counters and are left out: a division costs its
+static figure whatever its operands, and a VDIV or VSQRT that outlives its block does not delay the next one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ class Counter:
     """Costs of one firmware's blocks. Without a model of the core it counts instructions only."""
 
     def __init__(self, config: QemuConfig) -> None:
-        self._functions = sorted((start & ~1, (start & ~1) + size, name) for start, size, name in config.image.functions)
+        self._functions = sorted(
+            (start & ~1, (start & ~1) + size, name) for start, size, name in config.image.functions
+        )
         self._starts = [start for start, _, _ in self._functions]
         core = config.core.removesuffix("f")
         self._code = read_code(config.image.elf, config.memories)
@@ -57,7 +59,8 @@ class Counter:
         rows = [self._block_cost(int(block["start"]), int(block["end"])) for block in blocks]
         cycles, taken, target = np.array(rows, dtype=np.uint64).T[:, :, None]
         self._costs.save()
-        return blocks["executed"] * cycles + blocks["left"] * taken + blocks["entered"] * target
+        total: NDArray[np.uint64] = blocks["executed"] * cycles + blocks["left"] * taken + blocks["entered"] * target
+        return total
 
     def _block_cost(self, start: int, end: int) -> tuple[int, int, int]:
         assert self._costs is not None
@@ -72,8 +75,8 @@ class Counter:
     ) -> Mapping[str, Counts]:
         """Self cost of each function in the phases of training. A branch into a function is on its account."""
         sums: dict[str, list[int]] = {}
-        trained = zip(blocks["start"], cycles[:, _TRAINED].sum(axis=1), instructions[:, _TRAINED].sum(axis=1), strict=True)
-        for start, n_cycles, n_instructions in trained:
+        trained = (counts[:, _TRAINED].sum(axis=1) for counts in (cycles, instructions))
+        for start, n_cycles, n_instructions in zip(blocks["start"], *trained, strict=True):
             if n_instructions:
                 total = sums.setdefault(self._function_at(int(start)), [0, 0])
                 total[0] += int(n_cycles)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Why a guest parked itself: from the exception frame on its stack and the core's fault registers.
 
-Source: Armv7-M Architecture Reference Manual, B1.5.6 (exception entry), B3.2.15 (CFSR). A Cortex-M0 has no fault registers; there
-the instruction itself tells.
+Source: Armv7-M Architecture Reference Manual, B1.5.6 (exception entry), B3.2.15 (CFSR). A Cortex-M0 has no fault
+registers; there the instruction itself tells.
 """
 
 from __future__ import annotations
@@ -19,10 +19,17 @@ _CALLED = ("trn_fault_returned", "trn_fault_port")
 _CFSR, _BFAR = 0xE000_ED28, 0xE000_ED38
 _FRAME = struct.Struct("<8I")
 _BITS = (
-    (1 << 16, "undefined_instruction"), (1 << 17, "undefined_instruction"), (1 << 18, "fetch_unmapped"), (1 << 19, "fpu_disabled"),
-    (1 << 24, "unaligned"), (1 << 8, "fetch_unmapped"), (1 << 0, "fetch_unmapped"), (1 << 9, "access"), (1 << 1, "access"),
-    (1 << 10, "access"),
-)  # fmt: skip
+    (1 << 16, "undefined_instruction"),  # UNDEFINSTR
+    (1 << 17, "undefined_instruction"),  # INVSTATE: branch to an even address
+    (1 << 18, "fetch_unmapped"),  # INVPC
+    (1 << 19, "fpu_disabled"),  # NOCP
+    (1 << 24, "unaligned"),  # UNALIGNED
+    (1 << 8, "fetch_unmapped"),  # IBUSERR
+    (1 << 0, "fetch_unmapped"),  # IACCVIOL
+    (1 << 9, "access"),  # PRECISERR
+    (1 << 1, "access"),  # DACCVIOL
+    (1 << 10, "access"),  # IMPRECISERR
+)
 _BFAR_VALID = 1 << 15
 ReadMemory = Callable[[int, int], bytes]
 
@@ -36,7 +43,8 @@ def explain_park(config: QemuConfig, monitor: Monitor, read: ReadMemory, *, pc: 
     registers = monitor.registers()
     if park in _CALLED:
         caller = (registers.get("R14", 0) & ~1) - 2
-        return Failure("fault", pc, f"the firmware parked itself in {park}", "assertion", park, caller=caller if caller > 0 else None)
+        detail = f"the firmware parked itself in {park}"
+        return Failure("fault", pc, detail, "assertion", park, caller=caller if caller > 0 else None)
     sp = registers.get("R13", 0)
     has_fault_registers = config.core != "cortex-m0" and config.core != "cortex-m0plus"
     status = monitor.word(_CFSR) if has_fault_registers else 0
@@ -62,10 +70,9 @@ def explain_park(config: QemuConfig, monitor: Monitor, read: ReadMemory, *, pc: 
         detail = f"nothing answers at 0x{address:08x}"
     elif kind == "undefined_instruction" and instruction is not None:
         detail = f"encoding {instruction[0]:04x} {instruction[1]:04x}"
-    caller = None if config.function_at(at) else (return_address & ~1) - 2
-    if caller is not None and not config.function_at(caller):
-        caller = None
-    return Failure("fault", at, detail, kind, config.function_at(at), caller=caller)
+    called_from = (return_address & ~1) - 2
+    lost = not config.function_at(at) and config.function_at(called_from)
+    return Failure("fault", at, detail, kind, config.function_at(at), caller=called_from if lost else None)
 
 
 def _instruction(config: QemuConfig, read: ReadMemory, pc: int) -> tuple[int, int] | None:
@@ -77,7 +84,7 @@ def _instruction(config: QemuConfig, read: ReadMemory, pc: int) -> tuple[int, in
 
 
 def _is_store(instruction: tuple[int, int] | None) -> bool:
-    """The encodings a compiler uses (A5.2.4, A5.3.10): 16-bit STR/STRH/STRB/STM/PUSH, 32-bit STR and STRD, STM, VSTR and VPUSH."""
+    """By encoding (A5.2.4, A5.3.10): 16-bit STR, STRH, STRB, STM and PUSH; 32-bit STR, STRD, STM, VSTR and VPUSH."""
     if instruction is None:
         return False
     first = instruction[0]

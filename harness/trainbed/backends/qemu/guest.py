@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A firmware on one of QEMU's boards; implements trainbed.backends.base.Guest.
 
-No clock decides anything: the plugin tells when the guest sleeps in its port's wait with every byte taken that was sent. Then nothing
-but another byte could wake it, and what it has sent is in our socket. The wall clock is the last resort.
+No clock decides anything: the plugin tells when the guest sleeps in its port's wait with every byte taken that was
+sent. Then nothing but another byte could wake it, and what it sent is in our socket. The wall clock is the last resort.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _START = Budget(cycles=1_000_000_000, steps=1_000_000_000, wall_s=120.0)
 _RECEIVER = struct.Struct("<IIII")
 _FLOOD_BYTES = 16 << 20
 """More than any answer; a guest that sends on and on is stopped here if its budget does not."""
-_LIFELESS_S = 2.0
+_LIFELESS_S = 1.0
 """A guest that sleeps outside its wait and executes nothing for this long sleeps for good."""
 
 
@@ -152,7 +152,7 @@ class QemuGuest:
     def __del__(self) -> None:
         self.close()
 
-    # -- inside ----------------------------------------------------------------------------------------------------------
+    # -- inside ------------------------------------------------------------------------------------------------------
 
     def _running(self) -> QemuProcess:
         if self._process is None:
@@ -166,7 +166,7 @@ class QemuGuest:
         return self._host[memory.origin] + address - memory.origin
 
     def _admitted(self, data: bytes) -> bytes:
-        """What the sleeping guest will take of ``data``: up to a delimiter or its buffer's end; the part would lose the rest."""
+        """What the sleeping guest will take: up to a delimiter or its buffer's end. A part would lose the rest."""
         receiver = self.read_memory(self._config.receiver, _RECEIVER.size)
         _buffer, capacity, n_bytes, _taken = _RECEIVER.unpack(receiver)
         room = capacity - n_bytes
@@ -190,7 +190,8 @@ class QemuGuest:
             raise as_error(failure, self._config.image.elf)
         if notice.kind == "H":
             steps = min(budget.steps, budget.cycles)
-            raise self._hang(f"the guest spent its budget of {steps:,} instructions without waiting for input", notice.pc)
+            detail = f"the guest spent its budget of {steps:,} instructions without waiting for input"
+            raise self._hang(detail, notice.pc)
 
     def _await_notice(self, budget: Budget) -> Notice:
         """The notice that ends a run, the guest's output collected."""
@@ -212,7 +213,7 @@ class QemuGuest:
                 self._output += process.receive()
                 if notice.kind != "S":
                     return notice
-                asleep_at = notice
+                asleep_at, executed = notice, control.instructions
                 continue
             if ready:
                 self._output += process.receive()
@@ -223,7 +224,8 @@ class QemuGuest:
                 detail = f"the guest ran for {budget.wall_s:g} s of wall clock without waiting for input"
                 raise self._hang(detail, control.last_pc)
             if len(self._output) > _FLOOD_BYTES:
-                raise self._hang(f"the guest sent {len(self._output):,} bytes without waiting for input", control.last_pc)
+                detail = f"the guest sent {len(self._output):,} bytes without waiting for input"
+                raise self._hang(detail, control.last_pc)
 
     def _hang(self, detail: str, pc: int) -> GuestError:
         self.close()
@@ -240,7 +242,8 @@ class QemuGuest:
         if code == 0:
             failure = Failure("reset", pc, "the guest reset itself", function=function)
         elif "Lockup" in messages:
-            failure = Failure("fault", pc, "the core locked up: a fault inside the fault handler", "assertion", function)
+            detail = "the core locked up: a fault inside the fault handler"
+            failure = Failure("fault", pc, detail, "assertion", function)
         elif code < 0:
             failure = Failure("crash", pc, f"QEMU was killed by {signal_name(code)}\n{messages[-2000:]}".strip())
         return as_error(failure, self._config.image.elf)

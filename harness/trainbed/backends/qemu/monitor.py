@@ -68,7 +68,8 @@ class Monitor:
 
     def registers(self) -> dict[str, int]:
         """R00 .. R15 and XPSR."""
-        return {name: int(value, 16) for name, value in re.findall(r"(R\d\d|XPSR)=([0-9a-f]{8})", self.human("info registers"))}
+        found = re.findall(r"(R\d\d|XPSR)=([0-9a-f]{8})", self.human("info registers"))
+        return {name: int(value, 16) for name, value in found}
 
     def word(self, address: int) -> int:
         """A word of the guest's address space, system registers included."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One QEMU: started stopped, with a socket for the guest's UART, one for the monitor and one for our plugin.
 
-Nothing of it has a name in the file system: sockets are pairs, the shared memory is anonymous, messages go to an unlinked file.
-QEMU ends when our end of the plugin's socket is closed, however we went.
+Nothing of it has a name in the file system: sockets are pairs, the shared memory is anonymous, messages go to an
+unlinked file. QEMU ends when our end of the plugin's socket is closed, however we went.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class QemuProcess:
         self.monitor = Monitor()
         self._uart, uart_theirs = socket.socketpair()
         self._outgoing = b""
-        self._messages: IO[bytes] = tempfile.TemporaryFile()
+        self._messages: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as QEMU
         self._process: subprocess.Popen[bytes] | None = None
         try:
             self._process = subprocess.Popen(
@@ -49,7 +49,7 @@ class QemuProcess:
             self.monitor.started()
         except Gone:
             code, messages = self.ended()
-            raise EmulatorCrash(f"{PROGRAM} ended with exit code {code} before the guest started:\n{messages}") from None
+            raise EmulatorCrash(f"{PROGRAM} ended with exit code {code} before it ran anything:\n{messages}") from None
         except OSError as error:
             self.close()
             raise EmulatorCrash(f"{PROGRAM} does not start: {error}") from None
@@ -90,14 +90,14 @@ class QemuProcess:
             process.wait()
         self._messages.close()
 
-    # -- UART ------------------------------------------------------------------------------------------------------------
+    # -- UART --------------------------------------------------------------------------------------------------------
 
     def uart_fileno(self) -> int:
         """Descriptor that becomes readable when the guest has sent something."""
         return self._uart.fileno()
 
     def send(self, data: bytes = b"") -> bool:
-        """Sends ``data`` behind what is still to be sent. True: all of it has left; False: call again when there is room."""
+        """Sends ``data`` behind what is still to be sent. False: not all has left, call again when there is room."""
         self._outgoing += data.replace(_ESCAPE, _ESCAPE * 2)
         while self._outgoing:
             try:
@@ -121,11 +121,12 @@ class QemuProcess:
                 return bytes(received)
             received += part
 
-    # -- inside ----------------------------------------------------------------------------------------------------------
+    # -- inside ------------------------------------------------------------------------------------------------------
 
     def _arguments(self, config: QemuConfig, uart: int) -> list[str]:
         return [
-            "-machine", config.machine, "-kernel", str(config.image.elf), "-nodefaults", "-net", "none", "-display", "none",
+            "-machine", config.machine, "-kernel", str(config.image.elf),
+            "-nodefaults", "-net", "none", "-display", "none",
             "-S",  # until the stack is painted
             "-no-reboot",  # a guest that resets itself ends QEMU
             "-icount", "shift=0,sleep=off",  # guest time is instructions, nothing else
@@ -142,4 +143,3 @@ def signal_name(code: int) -> str:
         return signal.Signals(-code).name
     except ValueError:
         return f"signal {-code}"
-
