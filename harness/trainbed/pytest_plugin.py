@@ -152,7 +152,7 @@ def scenario(request: pytest.FixtureRequest) -> Scenario:
         pytest.fail(f"{request.node.name} needs @pytest.mark.trainbed('path of a scenario')", pytrace=False)
     beside = request.path.parent / marker.args[0]
     with _told():
-        path = beside if beside.exists() else find_scenario(str(marker.args[0]))
+        path = beside if beside.is_file() else find_scenario(str(marker.args[0]))
         return load_scenario(path, tuple(marker.kwargs.get("sets", ())))
 
 

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
 from robot.api import logger
 from robot.api.deco import keyword, library
-from robot.libraries.BuiltIn import BuiltIn
+from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
 
 from trainbed import __version__
 from trainbed.assets import asset_path
@@ -85,7 +86,12 @@ class RobotLibrary:
         | Boot Scenario    depthconv
         | Boot Scenario    ${CURDIR}/keyword.yaml    backend=native    training.seed=7
         """
-        self._open(scenario, changes, firmware=firmware).boot()
+        session = self._open(scenario, changes, firmware=firmware)
+        session.boot()
+        built = session.build().firmware.image
+        logger.info(f"{session!r}, firmware {built.sha256}")
+        with suppress(RobotNotRunningError):  # for the report; a property in --xunit's
+            BuiltIn().set_suite_metadata(f"Firmware of {session.scenario.name}", f"SHA-256 {built.sha256}")
 
     @keyword
     def reset_board(self) -> None:

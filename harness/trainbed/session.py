@@ -81,6 +81,7 @@ class Session:
         self._tested: Evaluated | None = None
         self._diverged: Diverged | None = None
         self._weights: NDArray[np.float32] | None = None
+        self._ulp: tuple[int | None] | None = None
         self._result: Result | None = None
 
     def __enter__(self) -> Session:
@@ -129,6 +130,7 @@ class Session:
         course = Course(
             epochs=scenario.training.epochs,
             batch_size=scenario.training.batch_size,
+            optimizer=scenario.training.optimizer,
             seed=scenario.training.seed,
             shuffle=scenario.training.shuffle,
             resident=self.prepared.resident,
@@ -152,7 +154,7 @@ class Session:
         self._injected()
         left = 0 if self.diverged else self.scenario.training.epochs - len(self._epochs)
         wanted = left if epochs is None else epochs
-        if not 0 <= wanted <= left:
+        if epochs is not None and not 1 <= epochs <= left:
             why = "training has diverged" if self.diverged else f"training.epochs is {self.scenario.training.epochs}"
             raise InputError(f"{wanted} epochs were to be trained, {left} are left: {why}")
         before = len(self._epochs)
@@ -291,7 +293,7 @@ class Session:
 
     def _forget_weights(self) -> None:
         """What was known of weights that are no more."""
-        self._tested = self._weights = self._result = None
+        self._tested = self._weights = self._ulp = self._result = None
 
     @contextmanager
     def _unbroken(self) -> Iterator[None]:
@@ -359,12 +361,14 @@ class Session:
 
     def _agreement(self) -> int | None:
         """Distance of the weights from the twin's after the same epochs, in units in the last place."""
-        from trainbed.replay import replay  # late: a run that does not ask is not to load the twin
+        if self._ulp is None:
+            from trainbed.replay import replay  # late: a run that does not ask is not to load the twin
 
-        begun = len(self._epochs) + (self._diverged is not None)
-        training = self.scenario.training.model_copy(update={"epochs": begun})
-        so_far = replace(self.prepared, scenario=replace(self.scenario, training=training))
-        return ulp_distance(self.weights(), replay(so_far, initial=self._initial))
+            begun = len(self._epochs) + (self._diverged is not None)
+            training = self.scenario.training.model_copy(update={"epochs": begun})
+            so_far = replace(self.prepared, scenario=replace(self.scenario, training=training))
+            self._ulp = (ulp_distance(self.weights(), replay(so_far, initial=self._initial)),)
+        return self._ulp[0]
 
 
 def _ignore(event: Built | Event) -> None:

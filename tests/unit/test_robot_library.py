@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -172,6 +173,12 @@ def test_the_import_names_board_and_backend_for_all_scenarios() -> None:
         assert library.get_result().board == "native"
     finally:
         library.close()
+
+
+def test_the_report_names_the_firmware(tmp_path: Path) -> None:
+    robot(tmp_path, "Boots\n    Boot Scenario    ${CURDIR}/two.yaml\n")
+    metadata = ExecutionResult(str(tmp_path / "output.xml")).suite.metadata
+    assert re.fullmatch(r"SHA-256 [0-9a-f]{64}", metadata["Firmware of two sensors"])
 
 
 def test_a_run_is_kept_where_the_suite_says(tmp_path: Path) -> None:

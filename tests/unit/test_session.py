@@ -119,6 +119,8 @@ def test_more_epochs_than_the_scenario_has_are_refused(open_session: Open) -> No
     session.train(3)
     with pytest.raises(InputError, match=r"2 epochs were to be trained, 1 are left: training\.epochs is 4"):
         session.train(2)
+    with pytest.raises(InputError, match="0 epochs were to be trained"):
+        session.train(0)
     assert len(session.train()) == 1
 
 

@@ -13,7 +13,7 @@ from trainbed.scenario.wording import did_you_mean
 def find_scenario(name: str) -> Path:
     """The file that is named: a path, else the name of a shipped scenario. Raises ScenarioError."""
     path = Path(name)
-    if path.exists():
+    if path.is_file():
         return path
     shipped = {file.stem: file for file in sorted(asset_path("scenarios").glob("*.yaml"))}
     if name in shipped:
