@@ -19,7 +19,15 @@ from trainbed.backends.qemu.config import QemuConfig, read_code
 from trainbed.backends.timing import core_names, model_for
 from trainbed.backends.timing.block_cache import BlockCostCache
 
+_PAGE = 1024
+_LOOK_BACK = 48
+"""Bytes of code before such a block that are looked at for what it waits for."""
 _TRAINED = [PHASES.index(name) for name in ("forward", "backward", "update")]
+
+
+def _may_go_on(address: int) -> bool:
+    """A block that starts here may be the rest of a longer one: QEMU splits code where a page ends."""
+    return (address + 2) % _PAGE <= 4
 
 
 class Counter:
@@ -66,7 +74,8 @@ class Counter:
         assert self._costs is not None
         for origin, code in self._code:
             if origin <= start and end <= origin + len(code) and start < end:
-                core = self._costs.cost(code[start - origin : end - origin], start).core
+                before = code[max(0, start - origin - _LOOK_BACK) : start - origin] if _may_go_on(start) else b""
+                core = self._costs.cost(code[start - origin : end - origin], start, before=before).core
                 return core.cycles, core.taken, core.target
         return 0, 0, 0  # before the first block, or code in RAM
 
