@@ -18,10 +18,9 @@ _LATER: Mapping[str, str] = {
     "renode": "this version of trainbed has no Renode backend yet",
     "simavr": "this version of trainbed has no simavr backend yet",
     "yasimavr": "this version of trainbed has no yasimavr backend yet",
-    "serial": "this version of trainbed cannot drive a real board yet",
 }
 
-BACKENDS = ("unicorn", "native", "qemu", *_LATER)
+BACKENDS = ("unicorn", "native", "qemu", "serial", *_LATER)
 """All backends trainbed knows by name."""
 
 
@@ -43,6 +42,8 @@ def availability(backend: str) -> Availability:
         return _unicorn()
     if backend == "qemu":
         return _qemu()
+    if backend == "serial":
+        return _serial()
     if backend in _LATER:
         return Availability(False, "", "", _LATER[backend])
     raise InputError(f"no backend named '{backend}'; backends: {', '.join(BACKENDS)}")
@@ -85,6 +86,10 @@ def open_guest(board: Board, backend: str, image: GuestImage) -> Guest:
         from trainbed.backends.qemu.guest import QemuGuest
 
         return QemuGuest(config_for(board, image))
+    if backend == "serial":
+        from trainbed.backends.serial import SerialGuest, serial_port
+
+        return SerialGuest(image, port=serial_port(), baud=board.baud)
     return _open_unicorn(board, image)
 
 
@@ -134,6 +139,17 @@ def _qemu() -> Availability:
         return Availability(False, "", INSTALL, f"{missing.tool} is missing")
     except BuildError as refused:
         return Availability(False, "", "", str(refused))
+
+
+def _serial() -> Availability:
+    """A board on a port the environment names: `auto` must not go looking for one."""
+    from trainbed.backends.serial import INSTALL, NAME_PORT, is_installed, serial_port
+
+    if not is_installed():
+        return Availability(False, "", INSTALL, "the Python package pyserial is not installed")
+    if not serial_port():
+        return Availability(False, "", NAME_PORT, "no port is named")
+    return Availability(True, package_version("pyserial"), NAME_PORT)
 
 
 def _require(backend: str) -> None:
