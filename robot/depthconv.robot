@@ -22,7 +22,7 @@ It Fits Into The Published Memory
     Training Memory Should Be At Most    9724
 
 It Is Trained At The Published Cost
-    [Tags]    emulated
+    [Tags]    cycles
     Cycles Per Sample Should Be At Most    70000
     Contract Should Be Fulfilled
     ${separable}=    Get Result
@@ -33,6 +33,6 @@ Standard Convolution Learns The Same Task
     Contract Should Be Fulfilled
 
 The Separable Block Costs Less
-    [Tags]    emulated
+    [Tags]    cycles
     ${standard}=    Get Result
     Should Be True    ${SEPARABLE} < ${standard.cost.cycles_per_sample.total}

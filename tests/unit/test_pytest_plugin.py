@@ -78,6 +78,15 @@ def test_a_broken_contract_shows_observed_bound_and_curve(project: pytest.Pytest
     outcome.stdout.no_fnmatch_line("*pytest_plugin.py*")
 
 
+def test_training_that_diverges_is_called_so(project: pytest.Pytester) -> None:
+    deep = "[{dense: {units: 4, activation: relu}}, {dense: {units: 1}}]"
+    text = SCENARIO.replace("[{dense: {units: 1, activation: sigmoid}}]", deep).replace("lr: 0.5", "lr: 1e6")
+    write(project, "wild", text.replace("binary_crossentropy", "mse").replace("epochs: 4", "epochs: 50"))
+    outcome = run(project, "wild.scenario.yaml")
+    outcome.assert_outcomes(failed=1)
+    outcome.stdout.fnmatch_lines(["training diverged at training sample *: two sensors, on native*"])
+
+
 def test_a_mistake_in_a_scenario_is_shown_with_its_line(project: pytest.Pytester) -> None:
     write(project, "typo", SCENARIO.replace("epochs: 4", "epoch: 4"))
     outcome = run(project)
