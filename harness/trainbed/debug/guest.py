@@ -30,6 +30,10 @@ def open_debug_guest(board: Board, backend: str, image: GuestImage, *, port: int
         plain = open_guest(board, backend, image)
         assert isinstance(plain, WorkerGuest)
         return DebugGuest(plain, image=image, port=port, on_listening=on_listening)
+    if backend == "qemu":
+        from trainbed.debug.qemu_guest import QemuDebugGuest
+
+        return QemuDebugGuest(board, image, port=port, on_listening=on_listening)
     raise InputError(f"trainbed debug works on: {', '.join(DEBUGGABLE)}; this scenario runs on {backend}")
 
 

@@ -62,7 +62,7 @@ class QemuGuest:
         self.close()
         self._output.clear()
         self._busy_s, self._lost = 0.0, 0
-        process = self._process = QemuProcess(self._config)
+        process = self._process = self._launch()
         try:
             self._host = {m.origin: process.monitor.host_address(m.origin) for m in self._config.memories}
             stack = self._config.image.stack_top - self._config.image.stack_low
@@ -70,7 +70,7 @@ class QemuGuest:
                 self.write_memory(self._config.image.stack_low, bytes([STACK_PAINT]) * stack)
             process.control.watch(self._host_address(self._config.receiver + 12, 4))
             process.control.begin_exchange(0, steps=_START.steps)
-            process.monitor.command("cont")
+            self._release(process)
         except Gone:
             raise self._ended() from None
         except (RuntimeError, TimeoutError) as error:
@@ -153,6 +153,14 @@ class QemuGuest:
         self.close()
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _launch(self) -> QemuProcess:
+        """A QEMU halted before the guest's first instruction."""
+        return QemuProcess(self._config)
+
+    def _release(self, process: QemuProcess) -> None:
+        """Lets the guest run; a debugger's guest is left to gdb."""
+        process.monitor.command("cont")
 
     def _running(self) -> QemuProcess:
         if self._process is None:

@@ -27,7 +27,8 @@ _END_S = 10.0
 class QemuProcess:
     """QEMU with a firmware loaded, halted before its first instruction. Raises EmulatorCrash when it does not start."""
 
-    def __init__(self, config: QemuConfig) -> None:
+    def __init__(self, config: QemuConfig, *, gdb: socket.socket | None = None) -> None:
+        """``gdb``: a listening socket QEMU's own gdb server is to answer at."""
         self.control = Control(config)
         self.monitor = Monitor()
         self._uart, uart_theirs = socket.socketpair()
@@ -36,11 +37,16 @@ class QemuProcess:
         self._process: subprocess.Popen[bytes] | None = None
         try:
             self._process = subprocess.Popen(
-                [PROGRAM, *self._arguments(config, uart_theirs.fileno())],
+                [PROGRAM, *self._arguments(config, uart_theirs.fileno()), *_gdb_arguments(gdb)],
                 stdin=subprocess.DEVNULL,
                 stdout=self._messages,
                 stderr=self._messages,
-                pass_fds=[*self.control.inherited, *self.monitor.inherited, uart_theirs.fileno()],
+                pass_fds=[
+                    *self.control.inherited,
+                    *self.monitor.inherited,
+                    uart_theirs.fileno(),
+                    *([gdb.fileno()] if gdb else []),
+                ],
                 start_new_session=True,  # Ctrl-C in the terminal reaches us alone
             )
             uart_theirs.close()
@@ -135,6 +141,12 @@ class QemuProcess:
             *self.monitor.arguments,
             "-plugin", self.control.plugin_argument,
         ]  # fmt: skip
+
+
+def _gdb_arguments(gdb: socket.socket | None) -> list[str]:
+    if gdb is None:
+        return []
+    return ["-chardev", f"socket,id=gdb,fd={gdb.fileno()},server=on,wait=off,nodelay=on", "-gdb", "chardev:gdb"]
 
 
 def signal_name(code: int) -> str:
