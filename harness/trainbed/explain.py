@@ -27,6 +27,32 @@ def explain_expectation(expectation: Expectation, losses: Sequence[float]) -> st
     return "\n\n".join([f"{expectation.name}: observed {observed}, expected {bound}", *_curve(losses)])
 
 
+def figures(result: Result) -> dict[str, str | float]:
+    """What the report of a test run should carry; what was not measured is left out."""
+    losses = result.training.loss
+    found = {
+        "scenario": result.scenario.name,
+        "board": result.board,
+        "backend": f"{result.backend.name} {result.backend.version}",
+        "verdict": result.verdict.value,
+        "first_loss": losses[0] if losses else None,
+        "final_loss": losses[-1] if losses else None,
+        "test_accuracy": result.test.accuracy,
+        "cost_class": result.cost.cost_class,
+        "cost_model": result.cost.model,
+        "cycles_per_sample": result.cost.cycles_per_sample.total,
+        "instructions_per_sample": result.cost.instructions_per_sample.total,
+        "energy_uj_per_sample": result.cost.energy_uj_per_sample,
+        "training_memory_bytes": result.memory.training_bytes,
+        "ram_bytes": result.memory.ram_bytes,
+        "flash_bytes": result.memory.flash_bytes,
+        "stack_bytes": result.memory.stack_bytes,
+        "weights_sha256": result.weights.sha256,
+        "firmware_sha256": result.firmware.sha256,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def explain_losses(losses: Sequence[float]) -> str:
     """The loss curve of a training so far; empty without one."""
     return "".join(_curve(losses))

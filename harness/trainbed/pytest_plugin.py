@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -227,6 +227,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 def _finished(item: pytest.Item, scenario: Scenario) -> Result:
     """The result of a scenario for a test: run, or remembered; recorded, and kept below --trainbed-out."""
+    from trainbed.explain import figures
     from trainbed.session import Session
 
     where = _where(item)
@@ -239,7 +240,7 @@ def _finished(item: pytest.Item, scenario: Scenario) -> Result:
         runs[key] = session
     result = session.result()
     item.stash[_RUN] = _Run(session=session, result=result)
-    _record(item, _figures(result))
+    _record(item, figures(result))
     out = item.config.getoption("trainbed_out")
     if out is not None:
         session.save(out / _folder_name(item.nodeid))
@@ -253,33 +254,9 @@ def _where(item: pytest.Item) -> dict[str, Any]:
     return {name: item.config.getoption(f"trainbed_{name}") or named.get(name) for name in _SHORT_OPTIONS}
 
 
-def _figures(result: Result) -> dict[str, object]:
-    """What a report should carry, None where it was not measured."""
-    losses = result.training.loss
-    return {
-        "scenario": result.scenario.name,
-        "board": result.board,
-        "backend": f"{result.backend.name} {result.backend.version}",
-        "verdict": result.verdict.value,
-        "first_loss": losses[0] if losses else None,
-        "final_loss": losses[-1] if losses else None,
-        "test_accuracy": result.test.accuracy,
-        "cost_class": result.cost.cost_class,
-        "cost_model": result.cost.model,
-        "cycles_per_sample": result.cost.cycles_per_sample.total,
-        "instructions_per_sample": result.cost.instructions_per_sample.total,
-        "energy_uj_per_sample": result.cost.energy_uj_per_sample,
-        "training_memory_bytes": result.memory.training_bytes,
-        "ram_bytes": result.memory.ram_bytes,
-        "flash_bytes": result.memory.flash_bytes,
-        "stack_bytes": result.memory.stack_bytes,
-        "weights_sha256": result.weights.sha256,
-        "firmware_sha256": result.firmware.sha256,
-    }
-
-
-def _record(item: pytest.Item, figures: dict[str, object]) -> None:
-    item.user_properties.extend((f"trainbed.{name}", value) for name, value in figures.items() if value is not None)
+def _record(item: pytest.Item, figures: Mapping[str, object]) -> None:
+    """Properties of the test in a JUnit report."""
+    item.user_properties.extend((f"trainbed.{name}", value) for name, value in figures.items())
 
 
 def _folder_name(nodeid: str) -> str:

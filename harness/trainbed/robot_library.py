@@ -16,7 +16,7 @@ from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
 from trainbed import __version__
 from trainbed.assets import asset_path
 from trainbed.errors import GuestError, GuestFault, GuestHang, InputError, LinkLost
-from trainbed.explain import explain_expectation, explain_result
+from trainbed.explain import explain_expectation, explain_result, figures
 from trainbed.result import Result, Verdict, weights_sha256
 from trainbed.scenario import load_scenario
 from trainbed.scenario.find import find_scenario
@@ -90,8 +90,7 @@ class RobotLibrary:
         session.boot()
         built = session.build().firmware.image
         logger.info(f"{session!r}, firmware {built.sha256}")
-        with suppress(RobotNotRunningError):  # for the report; a property in --xunit's
-            BuiltIn().set_suite_metadata(f"Firmware of {session.scenario.name}", f"SHA-256 {built.sha256}")
+        _note(f"Firmware of {session.scenario.name}", f"SHA-256 {built.sha256}")
 
     @keyword
     def reset_board(self) -> None:
@@ -143,7 +142,7 @@ class RobotLibrary:
         | ${result}=    Get Result
         | Log    ${result.cost.cycles_per_sample.total} cycles, ${result.memory.ram_bytes} B of RAM
         """
-        return self._booted.result()
+        return self._judged()
 
     @keyword
     def get_weights_digest(self) -> str:
@@ -153,7 +152,7 @@ class RobotLibrary:
     @keyword
     def save_run(self, folder: Path) -> None:
         """Keeps result.json, weights.npz and firmware.elf in a folder; what is left to train is trained first."""
-        self._booted.result()
+        self._judged()
         self._booted.save(folder)
 
     # --- contract ----------------------------------------------------------------------------------------------------
@@ -161,7 +160,7 @@ class RobotLibrary:
     @keyword
     def contract_should_be_fulfilled(self) -> None:
         """Trains what is left and fails unless everything holds that the scenario expects."""
-        result = self._booted.result()
+        result = self._judged()
         if result.verdict is not Verdict.PASSED:
             raise AssertionError(explain_result(result))
         logger.info(explain_result(result))
@@ -169,7 +168,7 @@ class RobotLibrary:
     @keyword
     def contract_should_fail(self, *expectations: str) -> None:
         """Trains what is left and fails unless the contract is broken; named expectations must be those that failed."""
-        result = self._booted.result()
+        result = self._judged()
         failed = {expectation.name for expectation in result.expectations if not expectation.passed}
         if result.verdict is Verdict.PASSED or (expectations and failed != set(expectations)):
             expected = ", ".join(expectations) or "the contract"
@@ -362,6 +361,12 @@ class RobotLibrary:
             raise AssertionError(f"training diverged in epoch {at.epoch + 1}, after {at.step} steps")
         return session.losses[-1]
 
+    def _judged(self) -> Result:
+        result = self._booted.result()
+        told = {name: value for name, value in figures(result).items() if name != "scenario"}
+        _note(f"Result of {result.scenario.name}", ", ".join(f"{name} {value}" for name, value in told.items()))
+        return result
+
     def _check(self, name: str, bound: object) -> None:
         expectation = self._booted.check(name, bound)
         text = explain_expectation(expectation, self._booted.losses)
@@ -383,6 +388,12 @@ class RobotLibrary:
             logger.info(str(broken))
             return broken
         raise AssertionError(f"nothing broke; a {kind.__name__} was expected")
+
+
+def _note(name: str, value: str) -> None:
+    """For the report; a property of the suite in --xunit's."""
+    with suppress(RobotNotRunningError):
+        BuiltIn().set_suite_metadata(name, value)
 
 
 def _bytes(content: str) -> bytes:

@@ -175,10 +175,11 @@ def test_the_import_names_board_and_backend_for_all_scenarios() -> None:
         library.close()
 
 
-def test_the_report_names_the_firmware(tmp_path: Path) -> None:
-    robot(tmp_path, "Boots\n    Boot Scenario    ${CURDIR}/two.yaml\n")
+def test_the_report_carries_firmware_and_figures(tmp_path: Path) -> None:
+    robot(tmp_path, "Trains\n    Boot Scenario    ${CURDIR}/two.yaml\n    Contract Should Be Fulfilled\n")
     metadata = ExecutionResult(str(tmp_path / "output.xml")).suite.metadata
     assert re.fullmatch(r"SHA-256 [0-9a-f]{64}", metadata["Firmware of two sensors"])
+    assert re.search(r"verdict passed, .*final_loss 0\.\d+, .*cost_class none", metadata["Result of two sensors"])
 
 
 def test_a_run_is_kept_where_the_suite_says(tmp_path: Path) -> None:
