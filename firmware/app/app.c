@@ -151,10 +151,13 @@ static trn_answer_t write_samples(const trn_request_t *request)
 
 static trn_answer_t epoch_begin(const trn_request_t *request)
 {
-    if (request->n_bytes != sizeof(trn_epoch_begin_t)) {
+    trn_epoch_begin_t m;
+    if (request->n_bytes != sizeof m) {
         return bad_length(request);
     }
+    memcpy(&m, request->payload, sizeof m);
     trn_train_begin_epoch();
+    trn_model_set_lr(m.lr);
     return ack();
 }
 

@@ -18,7 +18,8 @@ def replay(prepared: Prepared, *, initial: NDArray[np.float32] | None) -> NDArra
     """
     scenario, data = prepared.scenario, prepared.data
     training = scenario.training
-    twin = Twin(prepared.network, loss=training.loss, optimizer=training.optimizer, seed=training.seed)
+    optimizer = training.optimizer
+    twin = Twin(prepared.network, loss=training.loss, optimizer=optimizer, seed=training.seed)
     if initial is not None:
         twin.set_weights(split_flat(prepared.network, initial))
     x = data.inputs(data.train).reshape(len(data.train), *prepared.network.input_shape)
@@ -26,6 +27,7 @@ def replay(prepared: Prepared, *, initial: NDArray[np.float32] | None) -> NDArra
     n = len(data.train)
     for epoch in range(training.epochs):
         order = np.asarray(shuffle(training.seed, epoch, n)) if training.shuffle else np.arange(n)
+        twin.set_lr(optimizer.lr_of(epoch))
         for start in range(0, n, training.batch_size):
             batch = order[start : start + training.batch_size]
             if twin.train_batch(x[batch], t[batch]).diverged_at is not None:

@@ -21,6 +21,7 @@ from trainbed.link.messages import (
     TrainSamples,
 )
 from trainbed.link.samples import SampleSet
+from trainbed.network.training import Optimizer
 
 Order = Callable[[int, int, int], NDArray[np.int64]]
 """(seed, epoch, n) -> the order in which samples 0..n-1 are trained in that epoch."""
@@ -32,6 +33,8 @@ class Course:
 
     epochs: int
     batch_size: int
+    optimizer: Optimizer
+    """Gives the learning rate of each epoch."""
     seed: int = 1
     shuffle: bool = True
     evaluate_every: int = 0
@@ -244,7 +247,7 @@ class Trainer:
         n = len(order)
         per_message = self.client.samples_per_message(TrainIndexed if self._resident else TrainSamples)
         device_cycles = 0
-        self.client.begin_epoch(epoch)
+        self.client.begin_epoch(epoch, lr=float(self.course.optimizer.lr_of(epoch)))
         for piece in pieces(n, self.course.batch_size, per_message=per_message):
             state = self._train_piece(piece, order[piece.start : piece.start + piece.n])
             device_cycles += state.device_cycles

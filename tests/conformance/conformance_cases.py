@@ -21,7 +21,7 @@ network:
     - flatten
     - dense: {units: 7, activation: relu6}
     - dense: {units: 1, activation: sigmoid}
-training: {loss: mse, optimizer: {sgd: {lr: 0.05, momentum: 0.9}}, epochs: 3, batch_size: 5, seed: 3}
+training: {loss: mse, optimizer: {sgd: {lr: 0.05, momentum: 0.9, decay: 0.7}}, epochs: 3, batch_size: 5, seed: 3}
 data: {npz: odd.npz}
 """,
     "separable": """\
@@ -34,7 +34,7 @@ network:
     - avg_pool: {size: [2, 1], stride: [1, 2]}
     - global_avg_pool
     - dense: {units: 3, activation: softmax}
-training: {loss: categorical_crossentropy, optimizer: {adam: {lr: 0.02}}, epochs: 3, batch_size: 4, seed: 2}
+training: {loss: categorical_crossentropy, optimizer: {adam: {lr: 0.02, decay: 0.5}}, epochs: 3, batch_size: 4, seed: 2}
 data: {generate: lines, size: 9, channels: 2, train: 22, test: 7}
 """,
     "residual": """\

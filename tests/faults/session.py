@@ -13,6 +13,7 @@ from trainbed.backends.base import Guest
 from trainbed.link.client import Client, LinkCounters
 from trainbed.link.codes import XFormat
 from trainbed.link.faults import FaultRates, Faults
+from trainbed.network.training import Sgd
 from trainbed.trainer import Course, Event, Trainer
 
 CONFIG = Config(x_format=XFormat.U8, resident_samples=40, rx_bytes=96, tx_bytes=128)
@@ -41,7 +42,7 @@ def train(guest: Loopback, line: Guest, *, resident: bool, config: Config = CONF
     """Power on and train 21 samples for two epochs in batches of four, over ``line`` that ends at ``guest``."""
     line.start()
     client = Client(line, retries=retries)
-    course = Course(epochs=2, batch_size=4, resident=resident)
+    course = Course(epochs=2, batch_size=4, optimizer=Sgd(0.1), resident=resident)
     trainer = Trainer(client, samples(config, 21), samples(config, 7, first=100), course)
     events = list(trainer.run())
     return Outcome(events, trainer.read_weights(), guest.records(), client.counters)

@@ -32,7 +32,8 @@ from trainbed.trainer import Course, Trainer, seeded_order
 
 BOARDS = {"native": "native", "unicorn": "arduino_nano_33_ble"}
 N_TRAIN, N_INPUTS, N_OUTPUTS, BATCH, EPOCHS = 19, 6, 3, 4, 2
-RECIPE = {"loss": Loss.CATEGORICAL_CROSSENTROPY, "optimizer": Adam(lr=0.02)}
+OPTIMIZER = Adam(lr=0.02)
+RECIPE = {"loss": Loss.CATEGORICAL_CROSSENTROPY, "optimizer": OPTIMIZER}
 
 
 @cache
@@ -90,7 +91,8 @@ def guest(request: pytest.FixtureRequest) -> Iterator[Guest]:
 def train(line: Guest, *, resident: bool) -> tuple[bytes, Client]:
     line.start()
     client = Client(line)
-    trainer = Trainer(client, data(), None, Course(epochs=EPOCHS, batch_size=BATCH, resident=resident))
+    course = Course(epochs=EPOCHS, batch_size=BATCH, optimizer=OPTIMIZER, resident=resident)
+    trainer = Trainer(client, data(), None, course)
     list(trainer.run())
     return trainer.read_weights().tobytes(), client
 

@@ -16,9 +16,11 @@ from trainbed.errors import DataError, ProtocolError
 from trainbed.link.client import Client, RequestRefused
 from trainbed.link.codes import ErrorCode, TFormat, XFormat
 from trainbed.link.samples import SampleSet
+from trainbed.network.training import Sgd
 from trainbed.trainer import Course, Diverged, EpochDone, Evaluated, Event, Started, Trainer, seeded_order
 
 F32 = np.float32
+SGD = Sgd(0.1)
 Power = Callable[[Config], Loopback]
 
 
@@ -45,7 +47,7 @@ def power(folder: Path) -> Iterator[Power]:
 def run(
     guest: Loopback, train: SampleSet, test: SampleSet | None = None, **course: object
 ) -> tuple[list[Event], Trainer]:
-    settings: dict[str, object] = {"epochs": 1, "batch_size": 4} | course
+    settings: dict[str, object] = {"epochs": 1, "batch_size": 4, "optimizer": SGD} | course
     trainer = Trainer(Client(guest), train, test, Course(**settings))  # type: ignore[arg-type]
     return list(trainer.run()), trainer
 
@@ -197,7 +199,9 @@ def test_the_test_set_and_not_the_training_set_is_evaluated(power: Power, reside
 def test_given_weights_are_where_training_starts(power: Power) -> None:
     config = Config()
     given = np.arange(40, dtype=F32) / 3
-    trainer = Trainer(Client(power(config)), samples(config, 5), None, Course(epochs=0, batch_size=4), weights=given)
+    trainer = Trainer(
+        Client(power(config)), samples(config, 5), None, Course(epochs=0, batch_size=4, optimizer=SGD), weights=given
+    )
     list(trainer.run())
     assert trainer.read_weights().tobytes() == given.tobytes()
 
@@ -221,7 +225,7 @@ def test_a_loss_that_is_not_finite_stops_at_its_sample_and_keeps_the_last_good_w
         with pytest.raises(RequestRefused) as caught:
             trainer.client.train_samples(11, train.encode(np.arange(1)), batch_samples=1)
         assert (caught.value.error, caught.value.detail) == (ErrorCode.DIVERGED, 11)
-        trainer.client.begin_epoch(1)
+        trainer.client.begin_epoch(1, lr=0.1)
     trainer.client.init(1)
     assert trainer.client.train_samples(0, train.encode(np.arange(1)), batch_samples=1).n_samples == 1
 
@@ -230,7 +234,7 @@ def test_divergence_in_a_later_epoch_counts_its_steps(power: Power) -> None:
     config = Config()
     guest = power(config)
     train = samples(config, 10)
-    trainer = Trainer(Client(guest), train, None, Course(epochs=3, batch_size=4))
+    trainer = Trainer(Client(guest), train, None, Course(epochs=3, batch_size=4, optimizer=SGD))
     events = []
     for event in trainer.run():
         events.append(event)
@@ -250,7 +254,7 @@ def test_an_unfinished_batch_is_dropped_by_the_next_epoch_and_by_a_new_session(p
     start = client.read_parameters().tobytes()
     data = samples(config, 3).encode(np.arange(3))
     client.train_samples(0, data, batch_samples=4)
-    client.begin_epoch(0)
+    client.begin_epoch(0, lr=0.1)
     client.train_samples(0, data, batch_samples=4)
     client.connect()
     assert client.status().batch_samples == 0

@@ -17,6 +17,9 @@ void trn_model_init(uint32_t seed);
 /* Optimizer state and gradients zero, as after trn_model_init; call after writing parameters. */
 void trn_model_reset_optimizer(void);
 
+/* Learning rate of the steps that follow; trn_model_reset_optimizer sets the one the model was built with. */
+void trn_model_set_lr(float lr);
+
 /* Starts a batch of n_samples: the error of each sample is scaled by 1 / n_samples. */
 void trn_model_begin_batch(int32_t n_samples);
 

@@ -56,6 +56,7 @@ class _ModelWriter:
             _function("void trn_model_predict(const float *x, float *p)", self._predict()),
             _function("void trn_model_init(uint32_t seed)", self._init()),
             _function("void trn_model_reset_optimizer(void)", self._optimizer.reset()),
+            _function("void trn_model_set_lr(float lr)", self._optimizer.set_lr()),
             _function("void trn_model_begin_batch(int32_t n_samples)", ["trn_batch_scale = 1.0f / (float)n_samples;"]),
             _function("void trn_model_end_batch(void)", self._optimizer.step()),
             _function("void trn_model_discard_batch(void)", self._optimizer.clear_gradients()),

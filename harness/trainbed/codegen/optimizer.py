@@ -28,7 +28,11 @@ class OptimizerWriter:
         """Definitions of gradients and state."""
         arrays = (() if self._plan.immediate else ("trn_gradients",)) + self._arrays
         lines = [f"static float {name}[{self._plan.n_trainable}];" for name in arrays]
-        return "\n".join(lines + (["static trn_adam_t trn_adam;"] if self._adam else [])) + "\n"
+        return "\n".join([*lines, "static trn_adam_t trn_adam;" if self._adam else "static float trn_lr;"]) + "\n"
+
+    def set_lr(self) -> list[str]:
+        """Body that takes a new learning rate."""
+        return ["trn_adam.lr = lr;" if self._adam else "trn_lr = lr;"]
 
     def _constants(self) -> str:
         optimizer = self._plan.optimizer
@@ -40,15 +44,15 @@ class OptimizerWriter:
         """One function that steps a run of parameters."""
         optimizer = self._plan.optimizer
         states = "".join(f", float *{name.removeprefix('trn_')}" for name in self._arrays)
-        extra = "float lr_t, " if self._adam else ""
+        extra = "float lr_t, " if self._adam else "float lr, "
         signature = f"static TRN_NOINLINE void update({extra}float *w, float *g{states}, trn_size_t n)"
         if isinstance(optimizer, Adam):
             constants = f"const trn_adam_t constants = {{{self._constants()}}};"
             call = f"{constants}\n    trn_adam_step(&constants, lr_t, w, g, moment1, moment2, n);"
         elif self._plan.state_floats:
-            call = f"trn_sgd_momentum_step(w, g, velocity, n, {c_float(optimizer.lr)}, {c_float(optimizer.momentum)});"
+            call = f"trn_sgd_momentum_step(w, g, velocity, n, lr, {c_float(optimizer.momentum)});"
         else:
-            call = f"trn_sgd_step(w, g, n, {c_float(optimizer.lr)});"
+            call = "trn_sgd_step(w, g, n, lr);"
         return f"{signature}\n{{\n    {call}\n}}\n"
 
     def reset(self) -> list[str]:
@@ -56,6 +60,8 @@ class OptimizerWriter:
         lines = [f"memset({name}, 0, sizeof({name}));" for name in self._arrays]
         if self._adam:
             lines.append(f"trn_adam = (trn_adam_t){{{self._constants()}}};")
+        else:
+            lines.append(f"trn_lr = {c_float(self._plan.optimizer.lr)};")
         return lines + self.clear_gradients()
 
     def clear_gradients(self) -> list[str]:
@@ -87,4 +93,4 @@ class OptimizerWriter:
 
     def _update(self, w: str, g: str, state: int, count: int) -> str:
         arrays = "".join(f", {name} + {state}" for name in self._arrays)
-        return f"update({'lr_t, ' if self._adam else ''}{w}, {g}{arrays}, {count});"
+        return f"update({'lr_t' if self._adam else 'trn_lr'}, {w}, {g}{arrays}, {count});"

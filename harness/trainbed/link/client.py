@@ -133,9 +133,9 @@ class Client:
             part = samples[offset : offset + step]
             self._request(messages.WriteSamples(offset=start + offset, samples=part), messages.Ack)
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Counters of the epoch zero."""
-        self._request(messages.EpochBegin(epoch=epoch), messages.Ack)
+    def begin_epoch(self, epoch: int, *, lr: float) -> None:
+        """Counters of the epoch zero; ``lr`` is its learning rate."""
+        self._request(messages.EpochBegin(epoch=epoch, lr=lr), messages.Ack)
 
     def train_indexed(self, position: int, indices: NDArray[np.uint16], *, batch_samples: int) -> messages.Trained:
         """Trains resident samples; ``position`` is the number of samples of this epoch before them."""

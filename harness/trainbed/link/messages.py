@@ -288,9 +288,10 @@ class WriteSamples(Message, code=0x06, answer=Ack):
 
 @dataclass(frozen=True)
 class EpochBegin(Message, code=0x07, answer=Ack):
-    """Counters of the epoch zero. An unfinished batch is discarded."""
+    """Counters of the epoch zero, learning rate of the epoch set. An unfinished batch is discarded."""
 
     epoch: Annotated[int, Scalar("u32", "", "0-based; for the log")]
+    lr: Annotated[float, Scalar("f32", "", "learning rate until the next EPOCH_BEGIN")]
 
 
 @dataclass(frozen=True, eq=False)

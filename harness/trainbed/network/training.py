@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+
+import numpy as np
 
 
 class Loss(str, Enum):
@@ -16,18 +18,29 @@ class Loss(str, Enum):
 
 
 @dataclass(frozen=True)
-class Sgd:
+class _Schedule:
+    """Learning rate over the epochs."""
+
+    lr: float = 0.001
+    decay: float = field(default=1.0, kw_only=True)
+    """Factor on the learning rate after each epoch."""
+
+    def lr_of(self, epoch: int) -> np.float32:
+        """Learning rate of an epoch (0-based), rounded once to float32."""
+        return np.float32(self.lr * self.decay**epoch)
+
+
+@dataclass(frozen=True)
+class Sgd(_Schedule):
     """Stochastic gradient descent; momentum 0 keeps no state."""
 
-    lr: float
     momentum: float = 0.0
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(_Schedule):
     """Adam with eps added to the uncorrected square root (the form of Keras and AIfES)."""
 
-    lr: float = 0.001
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-7

@@ -12,7 +12,9 @@ from trainbed.reference.arrays import F32, ONE
 
 
 class Stepper(Protocol):
-    """Applies one step after another to the same list of arrays."""
+    """Applies one step after another to the same list of arrays, at a learning rate that may change in between."""
+
+    lr: np.float32
 
     def step(self, parameters: list[F32], gradients: list[F32]) -> None:
         """Changes ``parameters`` in place; ``gradients`` have the same shapes and order at every call."""

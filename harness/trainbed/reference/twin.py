@@ -72,6 +72,10 @@ class Twin:
                     raise DataError(f"{what} of layer {layer.name}: expected float32 {list(shape)}, got {found}")
         self.weights = [(w + ZERO, b + ZERO) for w, b in given]
 
+    def set_lr(self, lr: np.float32) -> None:
+        """Learning rate of the steps that follow."""
+        self._stepper.lr = lr
+
     def train_batch(self, x: F32, t: F32) -> BatchResult:
         """Trains on ``x [B, H, W, C]`` and targets ``t [B, n_out]`` (float32): one optimizer step.
 

@@ -49,20 +49,25 @@ class NetworkKeys(Keys):
         return value
 
 
+Decay = Annotated[float, Field(gt=0, le=1)]
+
+
 class SgdKeys(Keys):
-    """``sgd {lr, momentum}``."""
+    """``sgd {lr, momentum, decay}``."""
 
     lr: Positive
     momentum: Below1 = 0.0
+    decay: Decay = 1.0
 
 
 class AdamKeys(Keys):
-    """``adam {lr, beta1, beta2, eps}``."""
+    """``adam {lr, beta1, beta2, eps, decay}``."""
 
     lr: Positive = 0.001
     beta1: Below1 = 0.9
     beta2: Below1 = 0.999
     eps: Positive = 1e-7
+    decay: Decay = 1.0
 
 
 class OptimizerKeys(OneKey):
@@ -92,9 +97,9 @@ class TrainingKeys(Keys):
         """The optimizer with all its values."""
         sgd, adam = self.optimizer_keys.sgd, self.optimizer_keys.adam
         if sgd is not None:
-            return Sgd(lr=sgd.lr, momentum=sgd.momentum)
+            return Sgd(lr=sgd.lr, momentum=sgd.momentum, decay=sgd.decay)
         assert adam is not None  # exactly one is given
-        return Adam(lr=adam.lr, beta1=adam.beta1, beta2=adam.beta2, eps=adam.eps)
+        return Adam(lr=adam.lr, beta1=adam.beta1, beta2=adam.beta2, eps=adam.eps, decay=adam.decay)
 
 
 class GeneratedData(Keys):

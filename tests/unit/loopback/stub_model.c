@@ -69,6 +69,11 @@ void trn_model_end_batch(void)
     record(STUB_END, (float)step);
 }
 
+void trn_model_set_lr(float lr)
+{
+    (void)lr;
+}
+
 void trn_model_discard_batch(void)
 {
     memset(gradient, 0, sizeof gradient);
