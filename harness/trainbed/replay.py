@@ -12,9 +12,12 @@ from trainbed.reference.twin import Twin
 from trainbed.weights import join_flat, split_flat
 
 
-def replay(prepared: Prepared, *, initial: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """Weights (float32 ``[n_parameters]``) the twin ends with: same samples, same order, stopping where a loss
-    is not finite.
+def replay(
+    prepared: Prepared, *, initial: NDArray[np.float32] | None, epochs: int | None = None
+) -> NDArray[np.float32]:
+    """Weights (float32 ``[n_parameters]``) of the twin: same samples, same order, stopping where a loss is not finite.
+
+    ``epochs``: only the first so many; None: all of them.
     """
     scenario, data = prepared.scenario, prepared.data
     training = scenario.training
@@ -25,7 +28,7 @@ def replay(prepared: Prepared, *, initial: NDArray[np.float32] | None) -> NDArra
     x = data.inputs(data.train).reshape(len(data.train), *prepared.network.input_shape)
     t = data.targets_of(data.train)
     n = len(data.train)
-    for epoch in range(training.epochs):
+    for epoch in range(training.epochs if epochs is None else epochs):
         order = np.asarray(shuffle(training.seed, epoch, n)) if training.shuffle else np.arange(n)
         twin.set_lr(optimizer.lr_of(epoch))
         for start in range(0, n, training.batch_size):

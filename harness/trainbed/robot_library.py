@@ -217,35 +217,38 @@ class RobotLibrary:
 
     @keyword
     def training_memory_should_be_at_most(self, n_bytes: int) -> None:
-        """Activations, gradients, optimizer state and scratch; without parameters and the buffer of a sample."""
+        """Fails unless training takes at most ``n_bytes``: activations, gradients, optimizer state and scratch.
+
+        Parameters and the buffer of a sample are not counted.
+        """
         self._check("training_memory_bytes", {"max": n_bytes})
 
     @keyword
     def ram_should_be_at_most(self, n_bytes: int) -> None:
-        """All RAM: parameters, arena, samples, link, and the stack's bound."""
+        """Fails unless the firmware takes at most ``n_bytes`` of RAM: parameters, arena, samples, link, stack."""
         self._check("ram_bytes", {"max": n_bytes})
 
     @keyword
     def flash_should_be_at_most(self, n_bytes: int) -> None:
-        """Code, constants and initial values."""
+        """Fails unless the firmware takes at most ``n_bytes`` of flash: code, constants, initial values."""
         self._check("flash_bytes", {"max": n_bytes})
 
     @keyword
     def stack_should_be_at_most(self, n_bytes: int) -> None:
-        """High-water mark of the stack, as the board painted it."""
+        """Fails unless the stack, painted before the start, was used up to at most ``n_bytes``."""
         self._check("stack_bytes", {"max": n_bytes})
 
     @keyword
     def cycles_per_sample_should_be_at_most(self, cycles: float) -> None:
-        """Core cycles of forward, backward and update, divided by the samples trained.
+        """Fails unless training a sample takes at most so many core cycles: forward, backward and update.
 
-        Fails on a backend that counts no cycles.
+        On a backend that counts no cycles it fails: what was not measured has not passed.
         """
         self._check("cycles_per_sample", {"max": cycles})
 
     @keyword
     def energy_per_sample_should_be_at_most(self, microjoule: float) -> None:
-        """Modelled from the cycles and the current in the part's data sheet."""
+        """Fails unless training a sample takes at most so much energy, modelled from cycles and data sheet."""
         self._check("energy_uj_per_sample", {"max": microjoule})
 
     # --- when it breaks ----------------------------------------------------------------------------------------------

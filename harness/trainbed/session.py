@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -365,9 +364,8 @@ class Session:
             from trainbed.replay import replay  # late: a run that does not ask is not to load the twin
 
             begun = len(self._epochs) + (self._diverged is not None)
-            training = self.scenario.training.model_copy(update={"epochs": begun})
-            so_far = replace(self.prepared, scenario=replace(self.scenario, training=training))
-            self._ulp = (ulp_distance(self.weights(), replay(so_far, initial=self._initial)),)
+            reference = replay(self.prepared, initial=self._initial, epochs=begun)
+            self._ulp = (ulp_distance(self.weights(), reference),)
         return self._ulp[0]
 
 
