@@ -55,7 +55,7 @@ def assert_prints(command: str, expected: list[str], folder: Path) -> None:
         at = found + len(wanted)
 
 
-@pytest.mark.parametrize(("page", "commands"), [("robot.md", 4), ("pytest.md", 6)])
+@pytest.mark.parametrize(("page", "commands"), [("robot.md", 4), ("pytest.md", 7)])
 def test_a_tutorial_does_what_it_says(page: str, commands: int, tmp_path: Path) -> None:
     assert follow(page, tmp_path) == commands
 

@@ -203,7 +203,7 @@ def test_changed_firmware_that_traps_is_a_fault(open_session: Open, tmp_path: Pa
 
 def test_changed_firmware_that_hangs_spends_its_budget(open_session: Open, tmp_path: Path) -> None:
     hanging = REQUEST + ' for (;;) { __asm__ volatile(""); }'
-    session = open_session("budget.wall_s=0.5", firmware=changed_firmware(tmp_path, REQUEST, hanging))
+    session = open_session("budget.wall_s=2", firmware=changed_firmware(tmp_path, REQUEST, hanging))
     session.inject()
     with pytest.raises(GuestHang):
         session.train(1)
