@@ -67,3 +67,16 @@ def test_bytes_behind_a_delimiter_are_lost(guest: QemuGuest) -> None:
 
 def test_the_stack_is_painted_and_measured_within_its_bound(guest: QemuGuest) -> None:
     assert 0 < guest.stack_bytes() <= 256
+
+
+def test_instructions_beside_a_peripheral_access_are_counted_once(tmp_path: Path) -> None:
+    """QEMU repeats part of a block behind each access. A byte takes 23 instructions there and back; counted twice, 44."""
+    board = "netduinoplus2"  # its UART never makes the guest wait for room
+    with opened(board, port_guest(load_board(board), tmp_path).image) as guest:
+
+        def instructions(n: int) -> int:
+            before = guest.cost().instructions
+            assert guest.exchange(b"\x55" * (n - 1) + b"\0", budget=BUDGET) == answer(b"\x55" * (n - 1) + b"\0")
+            return guest.cost().instructions - before
+
+        assert (instructions(4096) - instructions(2048)) / 2048 < 30

@@ -62,7 +62,9 @@ typedef struct {
     uint32_t start;
     uint32_t end;
     uint32_t n_instructions;
-    uint32_t phase; /* the phase it begins, PARK, or NO_PHASE */
+    uint32_t phase;  /* the phase it begins, PARK, or NO_PHASE */
+    uint32_t target; /* of the branch at its end, where the instruction tells; else 0 */
+    uint32_t reserved;
 } trn_block_t;
 
 typedef struct {
@@ -103,7 +105,7 @@ typedef struct {
     uint32_t write; /* 1: n_bytes follow; 0: n_bytes are wanted */
 } trn_request_t;
 
-_Static_assert(sizeof(trn_block_t) == 160 && sizeof(trn_notice_t) == 16 && sizeof(trn_request_t) == 16, "mirrored in Python");
+_Static_assert(sizeof(trn_block_t) == 168 && sizeof(trn_notice_t) == 16 && sizeof(trn_request_t) == 16, "mirrored in Python");
 
 static trn_shared_t *shared;
 static int control;
@@ -186,6 +188,15 @@ static void hold(const trn_block_t *block)
     }
 }
 
+/*
+ * QEMU leaves a block in the middle when it meets a peripheral there, repeats the one instruction, and goes on with the rest as a
+ * block of its own. That rest was counted with the block. A loop into the middle of a block looks the same but for its branch.
+ */
+static bool is_rest(const trn_block_t *block, const trn_block_t *previous)
+{
+    return block->end == previous->end && block->start > previous->start && block->start != previous->target;
+}
+
 static void begin(const trn_block_t *block, const trn_block_t *previous)
 {
     if (block->phase == PARK) {
@@ -205,6 +216,11 @@ static void on_block(unsigned int cpu, void *user)
         hold(block);
     }
     if (block->start != previous->end) {
+        if (is_rest(block, previous)) {
+            shared->block = (uint32_t)(block - shared->blocks);
+            running.previous = block;
+            return;
+        }
         previous->left[running.phase]++;
         block->entered[running.phase]++;
     }
@@ -249,6 +265,35 @@ static void on_sleep(unsigned int cpu, void *user)
 }
 
 /* --- translation ----------------------------------------------------------------------------------------------------- */
+
+/* Where B, B<c> and B.W go; Armv7-M Architecture Reference Manual, A7.7.12. CBZ only goes forward. */
+static uint32_t branch_target(const struct qemu_plugin_insn *insn)
+{
+    const uint8_t *const code = qemu_plugin_insn_data(insn);
+    const uint32_t next = (uint32_t)qemu_plugin_insn_vaddr(insn) + 4;
+    const uint32_t first = (uint32_t)(code[0] | code[1] << 8);
+    if (qemu_plugin_insn_size(insn) == 2) {
+        if (first >> 12 == 0xD && (first >> 8 & 15) < 14) {
+            return next + (uint32_t)(int8_t)first * 2;
+        }
+        return first >> 11 == 0x1C ? next + (uint32_t)((int32_t)(first << 21) >> 20) : 0;
+    }
+    const uint32_t second = (uint32_t)(code[2] | code[3] << 8);
+    if (first >> 11 != 0x1E || second >> 14 != 2) {
+        return 0;
+    }
+    const uint32_t sign = first >> 10 & 1, j1 = second >> 13 & 1, j2 = second >> 11 & 1, low = second & 0x7FF;
+    if ((second >> 12 & 1) != 0) { /* T4 */
+        const uint32_t i1 = ~(j1 ^ sign) & 1, i2 = ~(j2 ^ sign) & 1;
+        const uint32_t offset = sign << 24 | i1 << 23 | i2 << 22 | (first & 0x3FF) << 12 | low << 1;
+        return next + (uint32_t)((int32_t)(offset << 7) >> 7);
+    }
+    if ((first >> 7 & 7) == 7) {
+        return 0; /* no branch */
+    }
+    const uint32_t offset = sign << 20 | j2 << 19 | j1 << 18 | (first & 0x3F) << 12 | low << 1;
+    return next + (uint32_t)((int32_t)(offset << 11) >> 11);
+}
 
 static trn_block_t *find_block(uint32_t start, uint32_t end, uint32_t n_instructions)
 {
@@ -301,6 +346,7 @@ static void on_translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     const uint32_t end = pc + (uint32_t)qemu_plugin_insn_size(last);
     trn_block_t *const block = find_block((uint32_t)qemu_plugin_tb_vaddr(tb), end, (uint32_t)n);
     if (block != NULL) {
+        block->target = branch_target(last);
         qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, block);
     }
     if (is_wfi(last)) { /* WFI ends a block */

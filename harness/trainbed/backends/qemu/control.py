@@ -60,6 +60,8 @@ BLOCK = np.dtype(
         ("end", "<u4"),
         ("n_instructions", "<u4"),
         ("phase", "<u4"),
+        ("target", "<u4"),
+        ("reserved", "<u4"),
     ]
 )
 """trn_block_t: how often a block was executed, entered by a jump and left by one, in each phase."""

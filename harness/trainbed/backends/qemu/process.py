@@ -21,6 +21,7 @@ from trainbed.errors import EmulatorCrash
 
 _ESCAPE = b"\x1e"
 """Byte the multiplexer in front of the UART takes for a command; doubled it stands for itself."""
+_SEND_BUFFER_BYTES = 1 << 20
 _END_S = 10.0
 
 
@@ -32,6 +33,8 @@ class QemuProcess:
         self.control = Control(config)
         self.monitor = Monitor()
         self._uart, uart_theirs = socket.socketpair()
+        # QEMU sends byte by byte, and each takes up hundreds: the buffer would be full after a few hundred of them.
+        uart_theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         self._outgoing = b""
         self._messages: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as QEMU
         self._process: subprocess.Popen[bytes] | None = None
