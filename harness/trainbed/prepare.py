@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a scenario to a firmware: network, data, plan, buffer sizes, generated sources, build. No guest is started here."""
+"""From a scenario to a firmware: network, data, plan, buffer sizes, generated sources, build. No guest is
+started here.
+"""
 
 from __future__ import annotations
 
@@ -118,7 +120,9 @@ def build_firmware(prepared: Prepared, *, sanitize: bool = False, firmware: Path
         built = _build(prepared, options, shared_shapes=True, sources=firmware)
     if limit is not None and built.flash_bytes > limit:
         with with_line(scenario, "build.flash_budget_bytes" if budget is not None else "network"):
-            raise DoesNotFit(f"needs {built.flash_bytes} B of flash, {limit} B are allowed; try build: {{optimize: Os}}")
+            raise DoesNotFit(
+                f"needs {built.flash_bytes} B of flash, {limit} B are allowed; try build: {{optimize: Os}}"
+            )
     report = memory_report(
         prepared.plan,
         symbols=built.symbols,
@@ -157,7 +161,9 @@ def _sizes(scenario: Scenario, board: Board, plan: Plan, samples: SampleFormat, 
     wanted = scenario.link.dataset
     keep = wanted == "resident" or (wanted is None and n_samples <= _MAX_RESIDENT and fits(resident))
     if keep and n_samples > _MAX_RESIDENT:
-        raise scenario.error(f"{n_samples} samples cannot stay on the device, at most {_MAX_RESIDENT} can", "link.dataset")
+        raise scenario.error(
+            f"{n_samples} samples cannot stay on the device, at most {_MAX_RESIDENT} can", "link.dataset"
+        )
     sizes = resident if keep else stream
     sample_bytes, link_bytes = ram(sizes)
     check_fit(plan, board, sample_bytes=sample_bytes, link_bytes=link_bytes)

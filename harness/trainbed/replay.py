@@ -30,7 +30,7 @@ def replay(
     n = len(data.train)
     for epoch in range(training.epochs if epochs is None else epochs):
         order = np.asarray(shuffle(training.seed, epoch, n)) if training.shuffle else np.arange(n)
-        twin.set_lr(optimizer.lr_of(epoch))
+        twin.set_lr(np.float32(optimizer.lr_of(epoch)))
         for start in range(0, n, training.batch_size):
             batch = order[start : start + training.batch_size]
             if twin.train_batch(x[batch], t[batch]).diverged_at is not None:

@@ -247,7 +247,7 @@ class Trainer:
         n = len(order)
         per_message = self.client.samples_per_message(TrainIndexed if self._resident else TrainSamples)
         device_cycles = 0
-        self.client.begin_epoch(epoch, lr=float(self.course.optimizer.lr_of(epoch)))
+        self.client.begin_epoch(epoch, lr=self.course.optimizer.lr_of(epoch))
         for piece in pieces(n, self.course.batch_size, per_message=per_message):
             state = self._train_piece(piece, order[piece.start : piece.start + piece.n])
             device_cycles += state.device_cycles

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -25,9 +26,9 @@ class _Schedule:
     decay: float = field(default=1.0, kw_only=True)
     """Factor on the learning rate after each epoch."""
 
-    def lr_of(self, epoch: int) -> np.float32:
+    def lr_of(self, epoch: int) -> float:
         """Learning rate of an epoch (0-based), rounded once to float32."""
-        return np.float32(self.lr * self.decay**epoch)
+        return float(np.float32(self.lr * math.pow(self.decay, epoch)))
 
 
 @dataclass(frozen=True)
