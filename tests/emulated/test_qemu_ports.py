@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from port_guest import CAPACITY, answer, port_guest
@@ -70,7 +71,7 @@ def test_the_stack_is_painted_and_measured_within_its_bound(guest: QemuGuest) ->
 
 
 def test_instructions_beside_a_peripheral_access_are_counted_once(tmp_path: Path) -> None:
-    """QEMU repeats part of a block behind each access. A byte takes 23 instructions there and back; counted twice, 44."""
+    """QEMU repeats part of a block behind each access. A byte takes 23 instructions both ways; counted twice, 44."""
     board = "netduinoplus2"  # its UART never makes the guest wait for room
     with opened(board, port_guest(load_board(board), tmp_path).image) as guest:
 
