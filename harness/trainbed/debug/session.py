@@ -8,6 +8,7 @@ lost or sent twice, and the weights end up as they would without a debugger.
 from __future__ import annotations
 
 import shlex
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ from trainbed.result import weights_sha256
 from trainbed.scenario.scenario import Scenario
 from trainbed.session import OnEvent, Session
 
-GDB = "gdb-multiarch"
+GDBS = ("gdb-multiarch", "arm-none-eabi-gdb", "gdb")
+"""Debuggers that may know the core, in order of preference; the first one installed is named."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Attach:
         """The command that attaches, ready to paste."""
         commands = [f"directory {folder}" for folder in reversed(self.sources)]
         commands.append(f"target remote localhost:{self.port}")
-        return " ".join([GDB, *(f"-ex {shlex.quote(command)}" for command in commands), shlex.quote(str(self.elf))])
+        gdb = next((name for name in GDBS if shutil.which(name)), GDBS[0])
+        return " ".join([gdb, *(f"-ex {shlex.quote(command)}" for command in commands), shlex.quote(str(self.elf))])
 
 
 def debug_scenario(

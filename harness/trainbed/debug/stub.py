@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -147,12 +148,14 @@ class Stub:
         elif packet[:1] in b"cCsS" and packet:
             action = packet
         elif packet[:1] == b"D":
-            self._send(b"OK")
+            with suppress(Gone):  # it need not wait for the answer
+                self._send(b"OK")
             self._leave()
             return Resume()
         elif packet[:1] == b"k" or packet[:5] == b"vKill":
             if packet[:1] == b"v":
-                self._send(b"OK")
+                with suppress(Gone):
+                    self._send(b"OK")
             self._leave()
             return Resume(killed=True)
         else:
