@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -109,6 +110,26 @@ def test_a_killed_emulator_is_a_crash_and_the_next_start_works(guest: QemuGuest)
         guest.exchange(b"x\0", budget=BUDGET)
     guest.start()
     assert guest.exchange(b"x\0", budget=BUDGET).endswith(b"x\0")
+
+
+def test_an_emulator_killed_while_the_guest_computes_is_a_crash(guest: QemuGuest) -> None:
+    pid = guest.emulator_pid
+    assert pid is not None
+    killer = threading.Timer(0.3, os.kill, (pid, signal.SIGKILL))
+    killer.start()
+    with pytest.raises(EmulatorCrash, match="SIGKILL"):
+        guest.exchange(b"l\0", budget=replace(BUDGET, steps=1 << 60, cycles=1 << 60))
+    killer.join()
+
+
+def test_an_emulator_that_stands_still_is_ended_by_the_wall_clock(guest: QemuGuest) -> None:
+    assert guest.emulator_pid is not None
+    killer = threading.Timer(0.2, os.kill, (guest.emulator_pid, signal.SIGSTOP))
+    killer.start()
+    with pytest.raises(GuestHang, match="wall clock"):
+        guest.exchange(b"l\0", budget=replace(BUDGET, steps=1 << 60, cycles=1 << 60, wall_s=1.0))
+    killer.join()
+    assert guest.emulator_pid is None
 
 
 def test_the_wall_clock_is_the_last_resort(guest: QemuGuest) -> None:

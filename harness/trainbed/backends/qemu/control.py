@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from trainbed.backends.base import PHASES
 from trainbed.backends.native import build_shared_library
 from trainbed.backends.qemu.config import QemuConfig
-from trainbed.errors import InputError
+from trainbed.errors import EmulatorCrash, InputError
 
 _BLOCKS, _RANGES, _MARKS = 32768, 32, 16
 _NOTICE = struct.Struct("<IIQ")
@@ -67,6 +67,7 @@ BLOCK = np.dtype(
 """trn_block_t: how often a block was executed, entered by a jump and left by one, in each phase."""
 
 
+_ANSWER_S = 60.0
 _N_BYTES = ctypes.sizeof(_Head) + _BLOCKS * BLOCK.itemsize
 
 
@@ -96,6 +97,7 @@ class Control:
         self._map = mmap.mmap(self._memory_fd, _N_BYTES)
         self._head = _Head.from_buffer(self._map)
         self._socket, self._theirs = socket.socketpair()
+        self._socket.settimeout(_ANSWER_S)
         self._write_config(config)
 
     @property
@@ -147,10 +149,10 @@ class Control:
         self._head.exchange += 1
 
     def blocks(self, n: int | None = None) -> NDArray[np.void]:
-        """A copy of the counters. Raises RuntimeError when there were more blocks than the plugin can count."""
+        """A copy of the counters. Raises EmulatorCrash when there were more blocks than the plugin can count."""
         number = int(self._head.n_blocks) if n is None else n
         if number > _BLOCKS:
-            raise RuntimeError(f"the firmware has more than {_BLOCKS} blocks: not all of them were counted")
+            raise EmulatorCrash(f"the firmware has more than {_BLOCKS} blocks: not all of them were counted")
         counters: NDArray[np.void] = np.frombuffer(
             self._map, dtype=BLOCK, count=number, offset=ctypes.sizeof(_Head)
         ).copy()
@@ -187,12 +189,14 @@ class Control:
     def _answer(self) -> int:
         kind, _, n_bytes = _NOTICE.unpack(self._exactly(_NOTICE.size))
         if kind != _ANSWER:
-            raise RuntimeError(f"the plugin answered a request with a notice of kind {chr(kind)}")
+            raise EmulatorCrash(f"the plugin answered a request with a notice of kind {chr(kind)}")
         return int(n_bytes)
 
     def _send(self, data: bytes) -> None:
         try:
             self._socket.sendall(data)
+        except TimeoutError:
+            raise _silent() from None
         except OSError:
             raise Gone from None
 
@@ -201,6 +205,8 @@ class Control:
         while len(data) < n_bytes:
             try:
                 part = self._socket.recv(n_bytes - len(data))
+            except TimeoutError:
+                raise _silent() from None
             except ConnectionError:
                 part = b""
             if not part:
@@ -219,3 +225,7 @@ class Control:
             head.parks[i] = _Range(begin, end)
         for i, (address, phase) in enumerate(marks.items()):
             head.marks[i], head.mark_phases[i] = address & ~1, phase
+
+
+def _silent() -> EmulatorCrash:
+    return EmulatorCrash(f"QEMU's plugin gave no answer within {_ANSWER_S:g} s")

@@ -177,7 +177,7 @@ class QemuGuest:
         """What the sleeping guest will take: up to a delimiter or its buffer's end. A part would lose the rest."""
         receiver = self.read_memory(self._config.receiver, _RECEIVER.size)
         _buffer, capacity, n_bytes, _taken = _RECEIVER.unpack(receiver)
-        room = capacity - n_bytes
+        room = max(0, capacity - n_bytes)
         end = data.find(0, 0, room) + 1
         return data[: end or room]
 
@@ -191,11 +191,7 @@ class QemuGuest:
         finally:
             self._busy_s += time.perf_counter() - begin
         if notice.kind == "P":
-            process = self._running()
-            before = process.control.pc_before_park
-            failure = explain_park(self._config, process.monitor, self.read_memory, pc=notice.pc, before=before)
-            self.close()
-            raise as_error(failure, self._config.image.elf)
+            raise self._parked(notice.pc)
         if notice.kind == "H":
             steps = min(budget.steps, budget.cycles)
             detail = f"the guest spent its budget of {steps:,} instructions without waiting for input"
@@ -234,6 +230,21 @@ class QemuGuest:
             if len(self._output) > _FLOOD_BYTES:
                 detail = f"the guest sent {len(self._output):,} bytes without waiting for input"
                 raise self._hang(detail, control.last_pc)
+
+    def _parked(self, pc: int) -> GuestError:
+        process = self._running()
+        before = process.control.pc_before_park
+        try:
+            failure = explain_park(self._config, process.monitor, self.read_memory, pc=pc, before=before)
+        except Gone:
+            return self._ended()
+        except (RuntimeError, TimeoutError) as error:
+            function = self._config.function_at(before)
+            failure = Failure(
+                "fault", before, f"the guest parked itself; QEMU tells no more: {error}", "assertion", function
+            )
+        self.close()
+        return as_error(failure, self._config.image.elf)
 
     def _hang(self, detail: str, pc: int) -> GuestError:
         self.close()
