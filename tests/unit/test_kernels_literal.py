@@ -24,7 +24,7 @@ def test_a_literal_shape_gives_the_bits_of_the_twin_on_each_core(core: str, inde
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimize", ["O1", "O3", "Os", "Og"])
+@pytest.mark.parametrize("optimize", ["O1", "O3", "Os"])
 def test_the_level_of_optimization_changes_no_bit(optimize: str) -> None:
     for index, layer in enumerate(LAYERS):
         given, want = layer.arrays(index)

@@ -47,13 +47,25 @@ typedef struct {
     bool accumulate;             /* dx already holds the contribution of another consumer */
 } trn_epilogue_t;
 
-/* Unrolls the loop that follows if its trip count is a small constant, so that an array indexed by it lives in registers. */
-#if defined(__clang__)
+/* Unrolls the loop that follows if its trip count is a small constant, so that an array indexed by it lives in registers. Builds that
+ * watch every access, or do not optimize, keep their arrays in memory and compile in a fraction of the time. */
+#if defined(__SANITIZE_ADDRESS__) || !defined(__OPTIMIZE__)
+#define TRN_UNROLL
+#elif defined(__clang__)
 #define TRN_UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__GNUC__) && __GNUC__ >= 8
 #define TRN_UNROLL _Pragma("GCC unroll 64")
 #else
 #define TRN_UNROLL
 #endif
+
+/* Runs a statement for k = 0 .. count-1, count a small constant. */
+#define TRN_EACH(k, count, ...)                       \
+    do {                                              \
+        TRN_UNROLL                                    \
+        for (trn_size_t k = 0; k < (count); k++) {    \
+            __VA_ARGS__                               \
+        }                                             \
+    } while (0)
 
 #endif

@@ -14,42 +14,18 @@ TRN_KERNEL void trn_sgd_block(float *w, float *g, float *v, trn_size_t count, fl
 {
     float weight[8], d[8], velocity[8];
     TRN_ALIGN_CODE();
-    TRN_UNROLL
-    for (trn_size_t k = 0; k < count; k++) {
-        weight[k] = trn_load(w + k);
-    }
-    TRN_UNROLL
-    for (trn_size_t k = 0; k < count; k++) {
-        d[k] = trn_load(g + k);
-    }
+    TRN_EACH(k, count, weight[k] = trn_load(w + k););
+    TRN_EACH(k, count, d[k] = trn_load(g + k););
     if (v != NULL) {
-        TRN_UNROLL
-        for (trn_size_t k = 0; k < count; k++) {
-            velocity[k] = trn_load(v + k);
-        }
-        TRN_UNROLL
-        for (trn_size_t k = 0; k < count; k++) {
-            velocity[k] = trn_multiply(momentum, velocity[k]);
-        }
-        TRN_UNROLL
-        for (trn_size_t k = 0; k < count; k++) {
-            d[k] = trn_sum(velocity[k], d[k]);
-        }
+        TRN_EACH(k, count, velocity[k] = trn_load(v + k););
+        TRN_EACH(k, count, velocity[k] = trn_multiply(momentum, velocity[k]););
+        TRN_EACH(k, count, d[k] = trn_sum(velocity[k], d[k]););
         trn_store_row(v, d, count);
     }
-    TRN_UNROLL
-    for (trn_size_t k = 0; k < count; k++) {
-        d[k] = trn_multiply(rate, d[k]);
-    }
-    TRN_UNROLL
-    for (trn_size_t k = 0; k < count; k++) {
-        weight[k] = trn_difference(weight[k], d[k]);
-    }
+    TRN_EACH(k, count, d[k] = trn_multiply(rate, d[k]););
+    TRN_EACH(k, count, weight[k] = trn_difference(weight[k], d[k]););
     trn_store_row(w, weight, count);
-    TRN_UNROLL
-    for (trn_size_t k = 0; k < count; k++) {
-        trn_store_zero(g + k);
-    }
+    TRN_EACH(k, count, trn_store_zero(g + k););
 }
 
 /* w <- w - lr g */
@@ -78,32 +54,32 @@ TRN_KERNEL float trn_adam_begin_step(trn_adam_t *adam)
     return (adam->lr * trn_sqrt(1.0f - adam->p2)) / (1.0f - adam->p1);
 }
 
-/* `count` parameters from the first of each array on. What needs no float register, stores of moved bits included, runs beside the
- * root. */
+/* `count` parameters from the first of each array on. Step by step for all of them, so that no result is needed right after it was
+ * made; stores of integer registers run beside the roots. */
 TRN_KERNEL void trn_adam_block(trn_adam_t adam, float lr_t, float rest1, float rest2, float *w, float *g, float *m, float *v,
                                trn_size_t count)
 {
-    TRN_UNROLL
-    for (trn_size_t k = 0; k < count; k++) {
-        TRN_ALIGN_CODE();
-        const float gradient = trn_load(g + k), old_mean = trn_load(m + k), old_variance = trn_load(v + k), weight = trn_load(w + k);
-        const float square = trn_multiply(gradient, gradient);
-        const float mean_part = trn_multiply(adam.beta1, old_mean);
-        const float gradient_part = trn_multiply(rest1, gradient);
-        const float variance_part = trn_multiply(adam.beta2, old_variance);
-        const float square_part = trn_multiply(rest2, square);
-        const float mean = trn_sum(mean_part, gradient_part);
-        const float variance = trn_sum(variance_part, square_part);
-        const float numerator = trn_multiply(lr_t, mean);
-        const uint32_t mean_bits = trn_move_bits(mean), variance_bits = trn_move_bits(variance);
-        const float root = trn_root(variance);
-        trn_store_bits(m + k, mean_bits);
-        trn_store_bits(v + k, variance_bits);
-        trn_store_zero(g + k);
-        const float denominator = trn_sum(root, adam.eps);
-        const float change = trn_quotient(numerator, denominator);
-        trn_store(w + k, trn_difference(weight, change));
-    }
+    float gradient[4], mean[4], variance[4], part[4], weight[4];
+    TRN_ALIGN_CODE();
+    TRN_EACH(k, count, gradient[k] = trn_load(g + k););
+    TRN_EACH(k, count, mean[k] = trn_load(m + k););
+    TRN_EACH(k, count, variance[k] = trn_load(v + k););
+    TRN_EACH(k, count, mean[k] = trn_multiply(adam.beta1, mean[k]););
+    TRN_EACH(k, count, part[k] = trn_multiply(rest1, gradient[k]););
+    TRN_EACH(k, count, gradient[k] = trn_multiply(gradient[k], gradient[k]););
+    TRN_EACH(k, count, mean[k] = trn_sum(mean[k], part[k]););
+    trn_store_row(m, mean, count);
+    TRN_EACH(k, count, mean[k] = trn_multiply(lr_t, mean[k]););
+    TRN_EACH(k, count, variance[k] = trn_multiply(adam.beta2, variance[k]););
+    TRN_EACH(k, count, part[k] = trn_multiply(rest2, gradient[k]););
+    TRN_EACH(k, count, variance[k] = trn_sum(variance[k], part[k]););
+    trn_store_row(v, variance, count);
+    TRN_EACH(k, count, variance[k] = trn_root(variance[k]); trn_store_zero(g + k););
+    TRN_EACH(k, count, variance[k] = trn_sum(variance[k], adam.eps););
+    TRN_EACH(k, count, weight[k] = trn_load(w + k););
+    TRN_EACH(k, count, part[k] = trn_quotient(mean[k], variance[k]););
+    TRN_EACH(k, count, weight[k] = trn_difference(weight[k], part[k]););
+    trn_store_row(w, weight, count);
 }
 
 /* m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2;  w <- w - lr_t m / (sqrt(v) + eps) */

@@ -109,7 +109,7 @@ _keep: list[Any] = []
 @cache
 def library() -> ctypes.CDLL:
     """The shim, compiled once per process."""
-    flags = ["-O2", "-shared", "-fPIC", *(SANITIZERS if os.environ.get("TRN_KERNELS_SANITIZE") else [])]
+    flags = ["-O1", "-shared", "-fPIC", *(SANITIZERS if os.environ.get("TRN_KERNELS_SANITIZE") else [])]
     return ctypes.CDLL(str(compile_c([HERE / "shim.c"], scratch() / "shim.so", flags=flags)))
 
 
