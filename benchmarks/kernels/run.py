@@ -112,7 +112,7 @@ def main() -> None:
         if arguments.only in case.name:
             _print_case(case, measure(segments, functions[case.symbol][0]), functions[case.symbol][1])
     head = ("cycles per sample", "forward", "backward", "update", "required", "aim")
-    print(f"\n{'training step':48}" + "".join(f"{word:>18}" if word == head[0] else f"{word:>10}" for word in head))
+    print(f"\n{'training step':52}" + "".join(f"{word:>18}" if word == head[0] else f"{word:>10}" for word in head))
     for step in STEPS:
         if arguments.only in step.name:
             parts = [
@@ -120,7 +120,7 @@ def main() -> None:
             ]
             total = parts[0] + parts[1] + parts[2] / step.batch
             columns = (*parts[:2], round(parts[2] / step.batch), step.required, step.aim)
-            print(f"{step.name:48}{total:18.0f}" + "".join(f"{number:10}" for number in columns))
+            print(f"{step.name:52}{total:18.0f}" + "".join(f"{number:10}" for number in columns))
 
 
 def _print_case(case: Case, cycles: int, n_bytes: int) -> None:
