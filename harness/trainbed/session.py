@@ -336,8 +336,9 @@ class Session:
 
     def _check_budget(self) -> None:
         """The budget is of the whole run; a single exchange is held to it by the backend."""
-        budget, cost = _budget(self.scenario), self.cost()
-        if cost.cycles > budget.cycles or cost.instructions > budget.steps:
+        budget, cost = self.scenario.budget, self.cost()
+        spent_cycles = budget.cycles is not None and cost.cycles > budget.cycles
+        if spent_cycles or (budget.steps is not None and cost.instructions > budget.steps):
             spent = f"{cost.cycles} cycles, {cost.instructions} instructions"
             raise GuestHang(f"the run has spent its budget: {spent}; see budget: in the scenario")
 
