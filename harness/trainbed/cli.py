@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 import typer
 
 from trainbed import __version__
-from trainbed.errors import ExitCode, TrainbedError
+from trainbed.errors import ExitCode, GuestError, InputError, TrainbedError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,6 +63,8 @@ def _command(work: Callable[P, ExitCode]) -> Callable[P, None]:
             code = work(*args, **kwargs)
         except TrainbedError as error:
             print(f"error: {error}", file=sys.stderr)
+            if isinstance(error, GuestError) and error.post_mortem is not None:
+                print(f"its state is kept: trainbed debug --post-mortem {error.post_mortem}", file=sys.stderr)
             code = error.exit_code
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
@@ -151,15 +153,23 @@ def boards() -> ExitCode:
 
 @_command
 def debug(
-    scenario: ScenarioArgument,
+    scenario: Annotated[str | None, typer.Argument(metavar="SCENARIO", help="As for run.")] = None,
     backend: Annotated[str | None, typer.Option("--backend", metavar="B", help="unicorn or qemu.")] = None,
     board: BoardOption = None,
     set_: SetOption = None,
     port: Annotated[int, typer.Option("--port", help="Where gdb connects, on 127.0.0.1; 0: any free port.")] = 0,
+    post_mortem: Annotated[
+        Path | None, typer.Option("--post-mortem", metavar="DIR", help="Show the state a run broke in, kept in DIR.")
+    ] = None,
 ) -> ExitCode:
     """Run a scenario with its guest halted, and print the line that attaches gdb."""
-    from trainbed.debug.console import debug_on_console
+    from trainbed.debug.console import debug_on_console, show_post_mortem
 
+    if post_mortem is not None:
+        show_post_mortem(post_mortem)
+        return ExitCode.PASSED
+    if scenario is None:
+        raise InputError("name a scenario to debug, or a kept state: trainbed debug --post-mortem DIR")
     debug_on_console(_load(scenario, set_), backend=backend, board=board, port=port)
     return ExitCode.PASSED
 

@@ -77,9 +77,13 @@ class DataError(InputError):
 
 
 class GuestError(TrainbedError):
-    """The guest, its emulator or the link between them broke."""
+    """The guest, its emulator or the link between them broke.
+
+    ``post_mortem``: folder with the state the guest broke in (trainbed debug --post-mortem), if it could be kept.
+    """
 
     exit_code = ExitCode.GUEST_BROKE
+    post_mortem: Path | None = None
 
 
 class GuestFault(GuestError):

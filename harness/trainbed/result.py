@@ -23,6 +23,7 @@ SCHEMA = 1
 RESULT_FILE = "result.json"
 WEIGHTS_FILE = "weights.npz"
 FIRMWARE_FILE = "firmware.elf"
+POST_MORTEM_FOLDER = "post_mortem"
 
 
 class Verdict(str, Enum):
@@ -227,6 +228,7 @@ def clear_run(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name in (RESULT_FILE, WEIGHTS_FILE, FIRMWARE_FILE):
         (out / name).unlink(missing_ok=True)
+    shutil.rmtree(out / POST_MORTEM_FOLDER, ignore_errors=True)
 
 
 def save_run(out: Path, result: Result, *, weights: Mapping[str, NDArray[Any]], elf: Path) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trainbed.prepare import Built, build_firmware, prepare
-from trainbed.result import Result, clear_run
+from trainbed.result import POST_MORTEM_FOLDER, Result, clear_run
 from trainbed.scenario.scenario import Scenario
 from trainbed.session import OnEvent, Session
 
@@ -33,6 +33,7 @@ def run_scenario(
     with Session(scenario, backend=backend, board=board, sanitize=sanitize, on_event=on_event) as session:
         if out is not None:
             clear_run(out)
+            session.post_mortem = out / POST_MORTEM_FOLDER
         session.build()  # the firmware
         session.boot()  # on the emulated board, powered on
         session.inject()  # initial weights and data set, over its UART

@@ -22,7 +22,7 @@ from trainbed.backends.base import Budget, Cost, Guest, GuestImage
 from trainbed.backends.registry import choose_backend, open_guest
 from trainbed.boards import Board
 from trainbed.contract import evaluate, judge, ulp_distance
-from trainbed.errors import GuestError, GuestHang, InputError
+from trainbed.errors import GuestError, GuestFault, GuestHang, InputError
 from trainbed.facts import Finished, Training, make_result
 from trainbed.link.client import Client, LinkCounters
 from trainbed.link.faults import FaultRates, Faults
@@ -82,6 +82,8 @@ class Session:
         self._weights: NDArray[np.float32] | None = None
         self._ulp: tuple[int | None] | None = None
         self._result: Result | None = None
+        self.post_mortem: Path | None = None
+        """Folder for the state of a guest that breaks; None: one in the cache. The error says which."""
 
     def __enter__(self) -> Session:
         return self
@@ -303,7 +305,14 @@ class Session:
             yield
         except GuestError as error:
             self._broken = error
+            if isinstance(error, GuestFault | GuestHang):
+                error.post_mortem = self._keep_state(error)
             raise
+
+    def _keep_state(self, error: GuestError) -> Path | None:
+        from trainbed.debug.post_mortem import keep  # late: a run that breaks nowhere is not to load it
+
+        return keep(error, guest=self._guest, built=self.build(), backend=self.backend, folder=self.post_mortem)
 
     def _powered(self) -> Guest:
         if self._guest is None:

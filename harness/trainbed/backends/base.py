@@ -109,6 +109,27 @@ class LoadsSamples(Protocol):
 
 
 @dataclass(frozen=True)
+class GuestState:
+    """A guest as it stands still: what a look at it afterwards needs."""
+
+    registers: Mapping[str, int]
+    """r0 to r12, sp, lr, pc, xpsr, and where there is a floating-point unit d0 to d15 (bits) and fpscr."""
+    memories: tuple[tuple[int, bytes], ...]
+    """(address, content) of each RAM."""
+    uart: tuple[tuple[str, bytes], ...] = ()
+    """The last transfers: (``host`` or ``guest``, the end of what it sent), oldest first."""
+
+
+@runtime_checkable
+class KeepsState(Protocol):
+    """A guest whose state can be read after it broke."""
+
+    def state(self) -> GuestState:
+        """Registers, RAM and last transfers, until the next start() or close()."""
+        ...
+
+
+@dataclass(frozen=True)
 class GuestImage:
     """What a backend needs to run a firmware: the ELF, and facts read from it once (toolchain.elf)."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainbed.backends.base import Budget, Cost, GuestImage
+from trainbed.backends.base import Budget, Cost, GuestImage, GuestState
 from trainbed.backends.pool import POOL, Worker
 from trainbed.errors import EmulatorCrash
 
@@ -72,6 +72,11 @@ class WorkerGuest:
     def read_memory(self, address: int, n_bytes: int) -> bytes:
         """Bytes of the guest's memory. Raises InputError when they are not all mapped."""
         return bytes(self._request("read_memory", address, n_bytes))
+
+    def state(self) -> GuestState:
+        """Registers, RAM and last transfers; after a failure, too."""
+        state: GuestState = self._request("state")
+        return state
 
     def close(self) -> None:
         """Give the worker back."""

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``trainbed debug`` prints: the line that attaches, each epoch as it is done, the weights' digest."""
+"""What ``trainbed debug`` prints: the line that attaches, epochs, the weights' digest; or a state that was kept."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from trainbed.debug.post_mortem import load, render
 from trainbed.debug.session import Attach, debug_scenario
+from trainbed.errors import InputError
 from trainbed.prepare import Built
 from trainbed.scenario.scenario import Scenario
 from trainbed.trainer import EpochDone, Event
@@ -16,6 +20,14 @@ def debug_on_console(scenario: Scenario, *, backend: str | None, board: str | No
     """One debug session, told on standard output. Raises what debug_scenario raises."""
     digest = debug_scenario(scenario, backend=backend, board=board, port=port, on_attach=_tell, on_event=_follow)
     print(f"weights sha256 {digest}")
+
+
+def show_post_mortem(folder: Path) -> None:
+    """The state of a guest that broke, in words. Raises InputError when the folder holds none."""
+    try:
+        print(render(load(folder), folder))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder} holds no state of a guest that broke: {error}") from None
 
 
 def _tell(attach: Attach) -> None:

@@ -12,10 +12,9 @@ import dataclasses
 import socket
 from typing import Any
 
-from unicorn import arm_const as arm
-
 from trainbed.backends.base import Budget, Cost
 from trainbed.backends.failure import Failure, GuestStopped
+from trainbed.backends.unicorn import core_registers
 from trainbed.backends.unicorn.config import MachineConfig
 from trainbed.backends.unicorn.engine import unicorn
 from trainbed.backends.unicorn.guest import UnicornGuest
@@ -25,12 +24,6 @@ from trainbed.debug.stub import SIGABRT, SIGILL, SIGINT, SIGSEGV, SIGTRAP, BadAd
 
 FOREVER_S = 14 * 24 * 3600.0
 """Wall-clock limit while somebody looks at a halted guest."""
-_IDS = {
-    **{f"r{i}": arm.UC_ARM_REG_R0 + i for i in range(13)}, **{f"d{i}": arm.UC_ARM_REG_D0 + i for i in range(16)},
-    "sp": arm.UC_ARM_REG_SP, "lr": arm.UC_ARM_REG_LR, "xpsr": arm.UC_ARM_REG_XPSR, "fpscr": arm.UC_ARM_REG_FPSCR,
-    "msp": arm.UC_ARM_REG_MSP, "psp": arm.UC_ARM_REG_PSP, "primask": arm.UC_ARM_REG_PRIMASK,
-    "basepri": arm.UC_ARM_REG_BASEPRI, "faultmask": arm.UC_ARM_REG_FAULTMASK, "control": arm.UC_ARM_REG_CONTROL,
-}  # fmt: skip
 _THUMB = 1 << 24
 _WFI = b"\x30\xbf"
 _SIGNALS = {"undefined_instruction": SIGILL, "fpu_disabled": SIGILL, "assertion": SIGABRT}
@@ -173,7 +166,7 @@ class DebuggedMachine(Machine):
         """See Target."""
         if name == "pc":
             return int(self._pc)
-        value = int(self._uc.reg_read(_IDS[name]))
+        value = int(self._uc.reg_read(core_registers.ALL[name]))
         return value if name != "xpsr" else value | _THUMB
 
     def write_register(self, name: str, value: int) -> None:
@@ -181,7 +174,7 @@ class DebuggedMachine(Machine):
         if name == "pc":
             self._pc = value & ~1
         else:
-            self._uc.reg_write(_IDS[name], value)
+            self._uc.reg_write(core_registers.ALL[name], value)
 
     def read_memory(self, address: int, n_bytes: int) -> bytes:
         """Flash and RAM: reading a peripheral could change it. Raises BadAddress."""

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from importlib.metadata import version
 
-from trainbed.backends.base import Budget, Cost, Counts
+from trainbed.backends.base import Budget, Cost, Counts, GuestState
 from trainbed.backends.failure import Failure, GuestStopped
 from trainbed.backends.unicorn.config import MachineConfig
 from trainbed.backends.unicorn.engine import unicorn
@@ -16,6 +17,8 @@ from trainbed.errors import InputError
 _START_S = 2
 """Guest seconds a firmware may take from reset to its first wait."""
 _START_WALL_S = 120.0
+_TRANSFERS, _TRANSFER_BYTES = 16, 256
+"""Kept of what went over the UART: the last transfers, and the end of each."""
 
 
 class UnicornGuest:
@@ -26,6 +29,7 @@ class UnicornGuest:
         self._machine = machine or Machine(config)
         self._busy_s = 0.0
         self._failure: Failure | None = None
+        self._uart: deque[tuple[str, bytes]] = deque(maxlen=_TRANSFERS)
 
     version = version("unicorn")
 
@@ -33,6 +37,7 @@ class UnicornGuest:
         """Power on and run to the first wait."""
         self._busy_s = 0.0
         self._failure = None
+        self._uart.clear()
         self._machine.power_on()
         cycles = _START_S * self.config.clock_hz
         self._run(Budget(cycles=cycles, steps=cycles, wall_s=_START_WALL_S))
@@ -41,9 +46,11 @@ class UnicornGuest:
         """Send, run to the next wait, return what came back. A guest that failed fails again until the next start."""
         if self._failure is not None:
             raise GuestStopped(self._failure)
+        self._uart.append(("host", data[-_TRANSFER_BYTES:]))
         self._machine.uart.host_sends(data)
         self._run(budget)
         answer = self._machine.uart.take_output()
+        self._uart.append(("guest", answer[-_TRANSFER_BYTES:]))
         if data and not answer and not self._machine.reachable:
             raise self._machine.unreachable()
         return answer
@@ -83,6 +90,12 @@ class UnicornGuest:
             return self._machine.read(address, n_bytes)
         except unicorn.UcError:
             raise InputError(f"the guest has no memory at 0x{address:08x} + {n_bytes} bytes") from None
+
+    def state(self) -> GuestState:
+        """The guest as it stands, failed or waiting."""
+        unread = bytes(self._machine.uart.output)[-_TRANSFER_BYTES:]
+        uart = (*self._uart, *([("guest", unread)] if unread else []))
+        return GuestState(registers=self._machine.registers(), memories=(self._machine.ram(),), uart=uart)
 
     def _run(self, budget: Budget) -> None:
         begin = time.perf_counter()

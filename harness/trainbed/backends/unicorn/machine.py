@@ -16,7 +16,7 @@ from unicorn import arm_const as arm
 
 from trainbed.backends.block_hook import BlockCounter
 from trainbed.backends.failure import Failure, GuestStopped
-from trainbed.backends.unicorn import exceptions
+from trainbed.backends.unicorn import core_registers, exceptions
 from trainbed.backends.unicorn.config import MachineConfig
 from trainbed.backends.unicorn.dwt import Dwt
 from trainbed.backends.unicorn.elf_segments import read_segments
@@ -126,6 +126,18 @@ class Machine:
     def write(self, address: int, data: bytes) -> None:
         """Changes guest memory."""
         self._uc.mem_write(address, data)
+
+    # -- what somebody looks at who comes afterwards ---------------------------------------------------------------
+
+    def registers(self) -> dict[str, int]:
+        """All registers of the core by name."""
+        names = core_registers.ALL if self.config.core.endswith("f") else core_registers.GENERAL | core_registers.SYSTEM
+        return {name: int(self._uc.reg_read(number)) for name, number in names.items()} | {"pc": self._pc}
+
+    def ram(self) -> tuple[int, bytes]:
+        """Where RAM lies, and all of it."""
+        ram = self._soc.ram
+        return ram.origin, self.read(ram.origin, ram.length)
 
     # -- run -------------------------------------------------------------------------------------------------------
 
