@@ -112,6 +112,28 @@ def test_a_killed_emulator_is_a_crash_and_the_next_start_works(guest: QemuGuest)
     assert guest.exchange(b"x\0", budget=BUDGET).endswith(b"x\0")
 
 
+def test_a_guest_that_broke_can_be_looked_at_until_it_is_closed(guest: QemuGuest) -> None:
+    with pytest.raises(GuestFault) as caught:
+        guest.exchange(b"u\0", budget=BUDGET)
+    state = guest.state()
+    assert state.registers["pc"] == caught.value.pc
+    assert guest.read_memory(state.registers["pc"], 2) == b"\x01\xde"
+    [(origin, ram)] = state.memories
+    assert origin == 0x2000_0000 and len(ram) >= 16384
+    assert origin < state.registers["sp"] < origin + len(ram)
+    assert state.uart[-1] == ("host", b"u\0")
+    with pytest.raises(EmulatorCrash, match="broke in an earlier exchange"):
+        guest.exchange(b"x\0", budget=BUDGET)
+
+
+def test_a_guest_that_loops_is_held_and_can_be_looked_at(guest: QemuGuest) -> None:
+    with pytest.raises(GuestHang):
+        guest.exchange(b"l\0", budget=replace(BUDGET, steps=1 << 60, cycles=1 << 60, wall_s=0.3))
+    state = guest.state()
+    assert guest.read_memory(state.registers["pc"], 2) in (b"\x00\xbf", b"\xc0\x46")  # NOP, on a Cortex-M0 too
+    assert guest.state() == state
+
+
 def test_an_emulator_killed_while_the_guest_computes_is_a_crash(guest: QemuGuest) -> None:
     pid = guest.emulator_pid
     assert pid is not None

@@ -148,6 +148,10 @@ class Control:
         self._head.n_sent = (self._head.n_sent + n_bytes) & 0xFFFF_FFFF
         self._head.exchange += 1
 
+    def hold(self) -> None:
+        """The guest is to be held before its next block."""
+        self._head.limit = 0
+
     def blocks(self, n: int | None = None) -> NDArray[np.void]:
         """A copy of the counters. Raises EmulatorCrash when there were more blocks than the plugin can count."""
         number = int(self._head.n_blocks) if n is None else n

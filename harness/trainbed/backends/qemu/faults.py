@@ -18,6 +18,11 @@ _CALLED = ("trn_fault_returned", "trn_fault_port")
 """Parks the firmware calls; an exception enters the others."""
 _CFSR, _BFAR = 0xE000_ED28, 0xE000_ED38
 _FRAME = struct.Struct("<8I")
+_FLOAT_FRAME_BYTES = 72
+_NO_FLOATS = 1 << 4
+"""Of EXC_RETURN: the frame holds no float registers (B1.5.8)."""
+_ALIGNED = 1 << 9
+"""Of the xPSR in a frame: a word was skipped to align the stack (B1.5.7)."""
 _BITS = (
     (1 << 16, "undefined_instruction"),  # UNDEFINSTR
     (1 << 17, "undefined_instruction"),  # INVSTATE: branch to an even address
@@ -42,10 +47,10 @@ def explain_park(config: QemuConfig, monitor: Monitor, read: ReadMemory, *, pc: 
     park = next((name for begin, end, name in config.parks if begin <= pc < end), "")
     registers = monitor.registers()
     if park in _CALLED:
-        caller = (registers.get("R14", 0) & ~1) - 2
+        caller = (registers.get("lr", 0) & ~1) - 2
         detail = f"the firmware parked itself in {park}"
         return Failure("fault", pc, detail, "assertion", park, caller=caller if caller > 0 else None)
-    sp = registers.get("R13", 0)
+    sp = registers.get("sp", 0)
     has_fault_registers = config.core != "cortex-m0" and config.core != "cortex-m0plus"
     status = monitor.word(_CFSR) if has_fault_registers else 0
     low = config.image.stack_low
@@ -73,6 +78,21 @@ def explain_park(config: QemuConfig, monitor: Monitor, read: ReadMemory, *, pc: 
     called_from = (return_address & ~1) - 2
     lost = not config.function_at(at) and config.function_at(called_from)
     return Failure("fault", at, detail, kind, config.function_at(at), caller=called_from if lost else None)
+
+
+def registers_at_fault(config: QemuConfig, monitor: Monitor, read: ReadMemory, *, park: str) -> dict[str, int]:
+    """The registers as the exception that led to ``park`` found them, from its frame where there is one."""
+    registers = monitor.registers()
+    sp = registers.get("sp", 0)
+    if park in _CALLED or config.memory_at(sp, _FRAME.size) is None or sp < config.image.stack_low:
+        return registers
+    frame = _FRAME.unpack(read(sp, _FRAME.size))
+    registers.update(zip(("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr"), frame, strict=True))
+    exc_return = monitor.registers().get("lr", 0)
+    size = _FRAME.size if exc_return & _NO_FLOATS else _FRAME.size + _FLOAT_FRAME_BYTES
+    registers["sp"] = sp + size + (4 if frame[7] & _ALIGNED else 0)
+    registers["xpsr"] &= ~_ALIGNED
+    return registers
 
 
 def _instruction(config: QemuConfig, read: ReadMemory, pc: int) -> tuple[int, int] | None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import select
 import struct
 import time
+from collections import deque
 
-from trainbed.backends.base import Budget, Cost
+from trainbed.backends.base import Budget, Cost, GuestState
 from trainbed.backends.failure import Failure, as_error
 from trainbed.backends.qemu.config import QemuConfig
 from trainbed.backends.qemu.control import Gone, Notice
 from trainbed.backends.qemu.count import Counter
-from trainbed.backends.qemu.faults import explain_park
+from trainbed.backends.qemu.faults import explain_park, registers_at_fault
 from trainbed.backends.qemu.process import QemuProcess, signal_name
 from trainbed.backends.qemu.tool import qemu_version
 from trainbed.errors import EmulatorCrash, GuestError, InputError
@@ -26,6 +27,8 @@ _START = Budget(cycles=1_000_000_000, steps=1_000_000_000, wall_s=120.0)
 _RECEIVER = struct.Struct("<IIII")
 _FLOOD_BYTES = 16 << 20
 """More than any answer; a guest that sends on and on is stopped here if its budget does not."""
+_TRANSFERS, _TRANSFER_BYTES = 16, 256
+"""Kept of what went over the UART: the last transfers, and the end of each."""
 _LIFELESS_S = 1.0
 """A guest that sleeps outside its wait and executes nothing for this long sleeps for good."""
 
@@ -34,11 +37,14 @@ class QemuGuest:
     """One QEMU process per run."""
 
     def __init__(self, config: QemuConfig) -> None:
+        self._process: QemuProcess | None = None
+        self._stood_at: Notice | None = None
+        """What stopped a guest that broke; its QEMU stays for state()."""
         self._config = config
         self._version = qemu_version()
-        self._process: QemuProcess | None = None
         self._counter: Counter | None = None
         self._output = bytearray()
+        self._transfers: deque[tuple[str, bytes]] = deque(maxlen=_TRANSFERS)
         self._busy_s = 0.0
         self._lost = 0
 
@@ -62,6 +68,7 @@ class QemuGuest:
         self.close()
         self._output.clear()
         self._busy_s, self._lost = 0.0, 0
+        self._transfers.clear()
         process = self._process = self._launch()
         try:
             self._host = {m.origin: process.monitor.host_address(m.origin) for m in self._config.memories}
@@ -81,6 +88,9 @@ class QemuGuest:
     def exchange(self, data: bytes, *, budget: Budget) -> bytes:
         """Send and receive; see Guest.exchange."""
         process = self._running()
+        if self._stood_at is not None:
+            raise EmulatorCrash("the guest is not running: it broke in an earlier exchange")
+        self._transfers.append(("host", data[-_TRANSFER_BYTES:]))
         if data:
             try:
                 piece = self._admitted(data)
@@ -93,6 +103,7 @@ class QemuGuest:
                 self._run(budget)
         answer = bytes(self._output)
         self._output.clear()
+        self._transfers.append(("guest", answer[-_TRANSFER_BYTES:]))
         return answer
 
     def cost(self) -> Cost:
@@ -127,6 +138,22 @@ class QemuGuest:
         except Gone:
             raise self._ended() from None
 
+    def state(self) -> GuestState:
+        """See KeepsState.state. Of a guest that faulted the registers are those at the fault."""
+        monitor = self._running().monitor
+        stood_at = self._stood_at
+        if stood_at is not None and stood_at.kind == "P":
+            park = self._config.function_at(stood_at.pc)
+            registers = registers_at_fault(self._config, monitor, self.read_memory, park=park)
+        else:
+            registers = monitor.registers()
+            if stood_at is not None:
+                registers["pc"] = stood_at.pc
+        rams = [memory for memory in self._config.memories if memory.kind == "ram"]
+        memories = tuple((ram.origin, self.read_memory(ram.origin, ram.length)) for ram in rams)
+        unread = [("guest", bytes(self._output[-_TRANSFER_BYTES:]))] if self._output else []
+        return GuestState(registers=registers, memories=memories, uart=(*self._transfers, *unread))
+
     def load_samples(self, offset: int, data: bytes) -> None:
         """See LoadsSamples.load_samples."""
         start, size = self._config.resident or (0, 0)
@@ -140,6 +167,7 @@ class QemuGuest:
     def close(self) -> None:
         """Ends QEMU; safe to call twice."""
         process, self._process = self._process, None
+        self._stood_at = None
         if process is not None:
             process.close()
 
@@ -191,11 +219,11 @@ class QemuGuest:
         finally:
             self._busy_s += time.perf_counter() - begin
         if notice.kind == "P":
-            raise self._parked(notice.pc)
+            raise self._parked(notice)
         if notice.kind == "H":
             steps = min(budget.steps, budget.cycles)
             detail = f"the guest spent its budget of {steps:,} instructions without waiting for input"
-            raise self._hang(detail, notice.pc)
+            raise self._hang(detail, notice)
 
     def _await_notice(self, budget: Budget) -> Notice:
         """The notice that ends a run, the guest's output collected."""
@@ -222,20 +250,20 @@ class QemuGuest:
             if ready:
                 self._output += process.receive()
             if asleep_at and not ready and executed == control.instructions:
-                raise self._hang("the guest sleeps and nothing can wake it", asleep_at.pc)
+                raise self._hang("the guest sleeps and nothing can wake it", asleep_at)
             executed = control.instructions
             if time.monotonic() >= deadline:
                 detail = f"the guest ran for {budget.wall_s:g} s of wall clock without waiting for input"
-                raise self._hang(detail, control.last_pc)
+                raise self._hang(detail, self._held())
             if len(self._output) > _FLOOD_BYTES:
                 detail = f"the guest sent {len(self._output):,} bytes without waiting for input"
-                raise self._hang(detail, control.last_pc)
+                raise self._hang(detail, self._held())
 
-    def _parked(self, pc: int) -> GuestError:
+    def _parked(self, notice: Notice) -> GuestError:
         process = self._running()
         before = process.control.pc_before_park
         try:
-            failure = explain_park(self._config, process.monitor, self.read_memory, pc=pc, before=before)
+            failure = explain_park(self._config, process.monitor, self.read_memory, pc=notice.pc, before=before)
         except Gone:
             return self._ended()
         except (RuntimeError, TimeoutError) as error:
@@ -243,11 +271,28 @@ class QemuGuest:
             failure = Failure(
                 "fault", before, f"the guest parked itself; QEMU tells no more: {error}", "assertion", function
             )
-        self.close()
+        self._stood_at = notice
         return as_error(failure, self._config.image.elf)
 
-    def _hang(self, detail: str, pc: int) -> GuestError:
+    def _held(self) -> Notice:
+        """A guest that runs on is held; a QEMU that does not come to that is ended."""
+        process = self._running()
+        pc = process.control.last_pc
+        process.control.hold()
+        deadline = time.monotonic() + _LIFELESS_S
+        poll = select.poll()
+        poll.register(process.control.fileno(), select.POLLIN)
+        while poll.poll(1000 * max(0.0, deadline - time.monotonic())):
+            notice = process.control.notice()
+            if notice.kind == "H":
+                return notice
         self.close()
+        return Notice("H", pc)
+
+    def _hang(self, detail: str, notice: Notice) -> GuestError:
+        if self._process is not None:
+            self._stood_at = notice
+        pc = notice.pc
         return as_error(Failure("hang", pc, detail, function=self._config.function_at(pc)), self._config.image.elf)
 
     def _ended(self) -> GuestError:

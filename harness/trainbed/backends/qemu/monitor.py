@@ -67,9 +67,10 @@ class Monitor:
         return int(found[1], 16)
 
     def registers(self) -> dict[str, int]:
-        """R00 .. R15 and XPSR."""
-        found = re.findall(r"(R\d\d|XPSR)=([0-9a-f]{8})", self.human("info registers"))
-        return {name: int(value, 16) for name, value in found}
+        """Of the halted core, by the names gdb gives them; d0 to d15 and fpscr where it has a floating-point unit."""
+        text = self.human("info registers")
+        found = re.findall(r"\b(R\d\d|XPSR|d\d\d)=([0-9a-f]+)", text) + re.findall(r"\b(FPSCR): ([0-9a-f]{8})", text)
+        return {_gdb_name(name): int(value, 16) for name, value in found}
 
     def word(self, address: int) -> int:
         """A word of the guest's address space, system registers included."""
@@ -94,3 +95,11 @@ class Monitor:
         line, _, self._received = self._received.partition(b"\n")
         message: dict[str, Any] = json.loads(line)
         return message
+
+
+def _gdb_name(name: str) -> str:
+    """R07 is r7, R13 is sp."""
+    if name[0] in "Rd":
+        number = int(name[1:])
+        return {13: "sp", 14: "lr", 15: "pc"}.get(number, f"r{number}") if name[0] == "R" else f"d{number}"
+    return name.lower()
