@@ -207,11 +207,10 @@ def test_an_activation_keeps_shape_and_type_and_its_gradient_is_the_derivative(a
     assert np.allclose(d[~kink], ((up - down) / (2 * step))[~kink], atol=2e-4)
 
 
-def test_a_nan_becomes_zero_in_relu_and_relu6_and_stays_nan_elsewhere() -> None:
+def test_a_nan_passes_through_every_activation_so_that_the_loss_shows_it() -> None:
     nan = np.full(3, np.nan, np.float32)
-    for activation in (Activation.RELU, Activation.RELU6):
-        assert loops.same_bits(ops.activation_forward(nan, activation), np.zeros(3, np.float32))
-    for activation in (Activation.LEAKY_RELU, Activation.SIGMOID, Activation.TANH):
+    hidden = (Activation.RELU, Activation.RELU6, Activation.LEAKY_RELU, Activation.SIGMOID, Activation.TANH)
+    for activation in hidden:
         assert np.isnan(ops.activation_forward(nan, activation)).all()
 
 

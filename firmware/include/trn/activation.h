@@ -21,9 +21,9 @@ TRN_KERNEL float trn_activate(float x, trn_activation_t act)
 {
     switch (act) {
     case TRN_ACT_RELU:
-        return x > 0.0f ? x : 0.0f;
+        return x <= 0.0f ? 0.0f : x;
     case TRN_ACT_RELU6:
-        return x > 0.0f ? (x < 6.0f ? x : 6.0f) : 0.0f;
+        return x <= 0.0f ? 0.0f : x >= 6.0f ? 6.0f : x;
     case TRN_ACT_LEAKY_RELU:
         return x > 0.0f ? x : TRN_LEAKY_SLOPE * x;
     case TRN_ACT_SIGMOID:

@@ -16,9 +16,9 @@ _SLOPE = np.float32(0.2)
 def activation_forward(z: F32, activation: Activation) -> F32:
     """``y = f(z)``, elementwise on any shape; softmax over everything but the batch axis."""
     if activation is Activation.RELU:
-        return np.where(z > ZERO, z, ZERO)
+        return np.where(z <= ZERO, ZERO, z)
     if activation is Activation.RELU6:
-        return np.where(z > ZERO, np.where(z < _SIX, z, _SIX), ZERO)
+        return np.where(z <= ZERO, ZERO, np.where(z >= _SIX, _SIX, z))
     if activation is Activation.LEAKY_RELU:
         return np.where(z > ZERO, z, _SLOPE * z)
     if activation is Activation.SIGMOID:
@@ -33,7 +33,7 @@ def activation_forward(z: F32, activation: Activation) -> F32:
 def activation_gradient(d: F32, y: F32, activation: Activation) -> F32:
     """The error at the sum, from the error ``d`` at the output ``y`` (same shapes): the last part of the epilogue."""
     if activation is Activation.RELU:
-        return np.where(y > ZERO, d, ZERO)
+        return np.where(y == ZERO, ZERO, d)
     if activation is Activation.RELU6:
         return np.where((y > ZERO) & (y < _SIX), d, ZERO)
     if activation is Activation.LEAKY_RELU:

@@ -4,7 +4,8 @@
  * On the Cortex-M4F the order is what an inner loop's speed hangs on: neighbouring loads take one cycle each after the first, and
  * a float operation waits a cycle for the result of the one before. The compiler's scheduler keeps to neither. So the kernels
  * spell out the order, and here each operation is one instruction that the compiler may give registers but may not move.
- * Elsewhere, or with TRN_USE_ASM 0, they are plain C: the same operations, hence the same bits. */
+ * Elsewhere, or with TRN_USE_ASM 0, they are plain C: the same operations, hence the same bits. The Cortex-M7, which looks the same to
+ * the preprocessor, runs this order too but was not what it was measured on: there TRN_USE_ASM 0 may be the faster choice. */
 #ifndef TRN_DETAIL_ORDERED_H
 #define TRN_DETAIL_ORDERED_H
 
@@ -77,16 +78,17 @@ TRN_KERNEL void trn_store_zero(float *to)
     __asm__ volatile("str %1, %0" : "=m"(*to) : "r"(0));
 }
 
-/* The bits of +0 and of every float above it go up to here; those of -0, of negative numbers and of NaN lie above. */
-#define TRN_BITS_OF_INFINITY UINT32_C(0x7F800000)
+/* As a signed integer: the bits of -0 and of negative numbers go up to here; NaN, +0 and positive numbers lie above. */
+#define TRN_BITS_OF_MINUS_INFINITY UINT32_C(0xFF800000)
 
-/* *to = x > 0 ? x : +0. An integer comparison does without the transfer of the float flags. */
+/* *to = x <= 0 ? +0 : x; NaN passes. Read as signed integers, the numbers from -0 to -infinity are the smallest there are, and the
+ * comparison does without the transfer of the float flags. */
 TRN_KERNEL void trn_store_relu(float *to, float x)
 {
     uint32_t bits;
-    __asm__ volatile("vmov %0, %2\n\tcmp %0, %3\n\tit hi\n\tmovhi %0, #0\n\tstr %0, %1"
+    __asm__ volatile("vmov %0, %2\n\tcmp %0, %3\n\tit le\n\tmovle %0, #0\n\tstr %0, %1"
                      : "=&r"(bits), "=m"(*to)
-                     : "t"(x), "r"(TRN_BITS_OF_INFINITY)
+                     : "t"(x), "r"(TRN_BITS_OF_MINUS_INFINITY)
                      : "cc");
 }
 
@@ -210,7 +212,7 @@ TRN_KERNEL void trn_store_zero(float *to)
 
 TRN_KERNEL void trn_store_relu(float *to, float x)
 {
-    *to = x > 0.0f ? x : 0.0f;
+    *to = x <= 0.0f ? 0.0f : x;
 }
 
 TRN_KERNEL uint32_t trn_load_bits(const float *from)
