@@ -5,7 +5,7 @@
  *
  * Forward pass, weight gradient and input gradient of dense, pointwise, conv2d and depthwise layers are all of this form, with
  * other operands. Blocking goes across outputs and never across the reduction, so every sum has the order of the plain loop
- * and the block's shape can never be seen in a result. A core may replace the C loop by its own of the same bits (TRN_USE_ASM). */
+ * and the block's shape can never be seen in a result. On the Cortex-M4F its operations are ordered by hand (detail/ordered.h). */
 #ifndef TRN_DETAIL_BLOCK_H
 #define TRN_DETAIL_BLOCK_H
 
