@@ -29,6 +29,7 @@ system-deps:
 	echo '#include <string.h>' | arm-none-eabi-gcc -E - >/dev/null 2>&1 || missing="$$missing libnewlib-arm-none-eabi"; \
 	command -v cc >/dev/null 2>&1 || missing="$$missing gcc"; \
 	echo '#include <stdlib.h>' | cc -E - >/dev/null 2>&1 || missing="$$missing libc6-dev"; \
+	command -v qemu-system-arm >/dev/null 2>&1 || missing="$$missing qemu-system-arm"; \
 	command -v gdb-multiarch >/dev/null 2>&1 || missing="$$missing gdb-multiarch"; \
 	command -v $(PYTHON) >/dev/null 2>&1 || missing="$$missing python3"; \
 	$(PYTHON) -c 'import ensurepip, venv' >/dev/null 2>&1 || missing="$$missing python3-venv"; \

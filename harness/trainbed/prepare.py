@@ -145,7 +145,7 @@ def _build(prepared: Prepared, options: BuildOptions, *, shared_shapes: bool, so
 
 def _sizes(scenario: Scenario, board: Board, plan: Plan, samples: SampleFormat, *, n_samples: int) -> LinkSizes:
     """Buffers of the link, and whether the samples stay on the device: if the scenario does not say, when they fit."""
-    one_sample = raw_bytes(layout_of(TrainSamples).n_bytes + samples.sample_bytes)
+    one_sample = -(-raw_bytes(layout_of(TrainSamples).n_bytes + samples.sample_bytes) // 4) * 4
     converted = 0 if samples.x_dtype == "float32" else 4 * samples.n_inputs
     resident = LinkSizes(max(_RX_RESIDENT_BYTES, one_sample), _TX_BYTES, n_samples)
     stream = LinkSizes(max(_RX_STREAM_BYTES, one_sample), _TX_BYTES, 0)

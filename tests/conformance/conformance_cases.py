@@ -79,6 +79,15 @@ training: {loss: binary_crossentropy, optimizer: {sgd: {lr: 0.05}}, epochs: 2, b
 data: {sklearn: digits, train: 40, test: 10}
 link: {dataset: stream}
 """,
+    "wide": """\
+network:
+  input: [17, 17, 3]
+  layers:
+    - conv2d: {filters: 4, kernel: 3, stride: 2, activation: relu}
+    - dense: {units: 3, activation: softmax}
+training: {loss: categorical_crossentropy, optimizer: {sgd: {lr: 0.05}}, epochs: 1, batch_size: 4}
+data: {generate: lines, size: 17, channels: 3, train: 12, test: 6}
+""",
     "regression": """\
 network:
   input: [5]

@@ -427,8 +427,11 @@ class BlockCounter:
         return 0
 
     def _code_before(self, address: int) -> bytes:
-        """Code in front of a block that starts where a page does: it may go on with the block before it."""
-        if address % _PAGE > 2 or address < _LOOK_BACK:
+        """Code in front of a block that starts where a page does: it may go on with the block before it.
+
+        An instruction of 32 bits that crosses into the page starts a block of its own, two bytes before it.
+        """
+        if 2 < address % _PAGE < _PAGE - 2 or address < _LOOK_BACK:
             return b""
         guest: Any = self._uc
         try:
