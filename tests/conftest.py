@@ -1,13 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures of every test: scenarios written on the spot."""
+"""What holds for every test: options, what CI must have, scenarios written on the spot."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+REQUIRED_IN_CI = ("native", "unicorn", "qemu")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--update`` rewrites what tests hold documents and golden files against."""
+    parser.addoption("--update", action="store_true", help="rewrite generated tables and golden files")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Tests skip where a backend is missing; in CI that would be a hole nobody sees."""
+    if not os.environ.get("CI"):
+        return
+    from trainbed.backends.registry import availability
+
+    for backend in REQUIRED_IN_CI:
+        found = availability(backend)
+        if not found.usable:
+            raise pytest.UsageError(f"CI needs the {backend} backend: {found.reason}; {found.install}")
+
 
 settings.register_profile("trainbed", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("trainbed")
