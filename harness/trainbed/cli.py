@@ -158,6 +158,9 @@ def debug(
     board: BoardOption = None,
     set_: SetOption = None,
     port: Annotated[int, typer.Option("--port", help="Where gdb connects, on 127.0.0.1; 0: any free port.")] = 0,
+    sources: Annotated[
+        Path | None, typer.Option("--sources", metavar="DIR", help="Also put the ELF and the generated sources here.")
+    ] = None,
     post_mortem: Annotated[
         Path | None, typer.Option("--post-mortem", metavar="DIR", help="Show the state a run broke in, kept in DIR.")
     ] = None,
@@ -170,7 +173,7 @@ def debug(
         return ExitCode.PASSED
     if scenario is None:
         raise InputError("name a scenario to debug, or a kept state: trainbed debug --post-mortem DIR")
-    debug_on_console(_load(scenario, set_), backend=backend, board=board, port=port)
+    debug_on_console(_load(scenario, set_), backend=backend, board=board, port=port, sources=sources)
     return ExitCode.PASSED
 
 

@@ -111,6 +111,7 @@ TOOLS = (
     Tool("avr-gcc", "builds for AVR", _apt("gcc-avr", "avr-libc"), _program("avr-gcc")),
     Tool("simavr", "backend simavr", _apt("simavr", "libsimavr-dev", "libelf-dev"), lambda: _found("simavr")),
     Tool("yasimavr", "backend yasimavr", _pip("avr"), _package("yasimavr")),
+    Tool("gdb-multiarch", "trainbed debug", _apt("gdb-multiarch"), _program("gdb-multiarch")),
     Tool("pyserial", "backend serial (real boards)", _pip("hw"), _package("pyserial")),
     Tool("robotframework", "suites in sentences", _pip("robot"), _package("robotframework")),
     Tool(

@@ -104,6 +104,33 @@ def test_thousands_of_single_steps_change_nothing(scenario: Scenario, digest: st
     assert found.weights_sha256 == digest
 
 
+@BOARDS
+def test_a_watchpoint_halts_behind_the_write_that_changes_a_gradient(
+    scenario: Scenario, digest: str, board: str
+) -> None:
+    found = debug(
+        scenario,
+        "break dense_1_backward_weights",
+        "continue",
+        "delete",
+        "watch -location gb[0]",
+        "continue",
+        "backtrace 3",
+        "delete",
+        "continue",
+        board=board,
+    )
+    assert found.has("Hardware watchpoint 2", "Old value = 0", "New value = ", "dense_1_backward_weights (")
+    assert found.weights_sha256 == digest
+
+
+def test_a_watchpoint_for_reads_halts_where_a_weight_is_read(scenario: Scenario, digest: str) -> None:
+    begin = ("break dense_1_forward", "continue", "delete")
+    found = debug(scenario, *begin, "rwatch -location w[0]", "continue", "backtrace", "delete", "continue")
+    assert found.has("Hardware read watchpoint 2", "Value = ", "dense_1_forward (")
+    assert found.weights_sha256 == digest
+
+
 def test_a_breakpoint_is_met_every_time(scenario: Scenario) -> None:
     found = debug(scenario, "break trn_model_end_batch", *["continue"] * 4, "info breakpoints", "delete", "continue")
     assert found.has("breakpoint already hit 4 times", "exited normally]")  # 2 epochs of 12 samples in batches of 8

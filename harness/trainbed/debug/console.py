@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trainbed.debug.post_mortem import load, render
-from trainbed.debug.session import Attach, debug_scenario
+from trainbed.debug.session import Attach, copy_sources, debug_scenario
 from trainbed.errors import InputError
 from trainbed.prepare import Built
 from trainbed.scenario.scenario import Scenario
@@ -16,9 +16,18 @@ READY = "waiting for gdb"
 """Begins the line after which gdb may attach; .vscode/tasks.json waits for it."""
 
 
-def debug_on_console(scenario: Scenario, *, backend: str | None, board: str | None, port: int) -> None:
-    """One debug session, told on standard output. Raises what debug_scenario raises."""
-    digest = debug_scenario(scenario, backend=backend, board=board, port=port, on_attach=_tell, on_event=_follow)
+def debug_on_console(
+    scenario: Scenario, *, backend: str | None, board: str | None, port: int, sources: Path | None = None
+) -> None:
+    """One debug session, told on standard output. ``sources``: see copy_sources. Raises what debug_scenario raises."""
+
+    def tell(attach: Attach) -> None:
+        if sources is not None:
+            attach = copy_sources(attach, sources)
+        print(attach.line())
+        print(f"{READY} on 127.0.0.1:{attach.port}; the guest is halted at reset", flush=True)
+
+    digest = debug_scenario(scenario, backend=backend, board=board, port=port, on_attach=tell, on_event=_follow)
     print(f"weights sha256 {digest}")
 
 
@@ -28,11 +37,6 @@ def show_post_mortem(folder: Path) -> None:
         print(render(load(folder), folder))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder} holds no state of a guest that broke: {error}") from None
-
-
-def _tell(attach: Attach) -> None:
-    print(attach.line())
-    print(f"{READY} on 127.0.0.1:{attach.port}; the guest is halted at reset", flush=True)
 
 
 def _follow(event: Built | Event) -> None:

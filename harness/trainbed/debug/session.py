@@ -10,13 +10,14 @@ from __future__ import annotations
 import shlex
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainbed.assets import asset_path
 from trainbed.backends.base import Guest, GuestImage
 from trainbed.boards import Board
 from trainbed.debug.guest import open_debug_guest
+from trainbed.errors import InputError
 from trainbed.result import weights_sha256
 from trainbed.scenario.scenario import Scenario
 from trainbed.session import OnEvent, Session
@@ -40,6 +41,23 @@ class Attach:
         commands.append(f"target remote localhost:{self.port}")
         gdb = next((name for name in GDBS if shutil.which(name)), GDBS[0])
         return " ".join([gdb, *(f"-ex {shlex.quote(command)}" for command in commands), shlex.quote(str(self.elf))])
+
+
+def copy_sources(attach: Attach, folder: Path) -> Attach:
+    """Put the ELF and the sources generated for it where a configuration file can name them: ``folder``, replaced.
+
+    Raises InputError when the folder cannot be written.
+    """
+    generated = attach.elf.parent / "generated"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(attach.elf, folder / attach.elf.name)
+        shutil.rmtree(folder / generated.name, ignore_errors=True)
+        shutil.copytree(generated, folder / generated.name)
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror}") from None
+    sources = tuple(folder if source == attach.elf.parent else source for source in attach.sources)
+    return replace(attach, elf=folder / attach.elf.name, sources=sources)
 
 
 def debug_scenario(

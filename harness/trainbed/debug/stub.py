@@ -20,7 +20,17 @@ SIGINT, SIGILL, SIGTRAP, SIGABRT, SIGSEGV = 2, 4, 5, 6, 11
 """gdb's numbers of the signals that stand for why a guest stopped."""
 _PACKET_BYTES = 0x4000
 _BREAKPOINT_KINDS = (b"0", b"1")
+_WATCHPOINT_KINDS = {b"2": "watch", b"3": "rwatch", b"4": "awatch"}
 _SUPPORTED = b"PacketSize=%x;qXfer:features:read+;QStartNoAckMode+;vContSupported+" % _PACKET_BYTES
+
+
+@dataclass(frozen=True)
+class Watchpoint:
+    """Halts the guest behind an access to ``n_bytes`` from ``address`` on; ``kind``: watch (write), rwatch, awatch."""
+
+    kind: str
+    address: int
+    n_bytes: int
 
 
 class BadAddress(Exception):
@@ -40,6 +50,7 @@ class Target(Protocol):
 
     has_fpu: bool
     breakpoints: set[int]
+    watchpoints: set[Watchpoint]
 
     def read_register(self, name: str) -> int:
         """Value of a register by gdb's name."""
@@ -70,6 +81,7 @@ class Stub:
         self._connection: Connection | None = None
         self._awaits_stop = False
         self._signal = SIGTRAP
+        self._watched: Watchpoint | None = None
 
     # -- what the machine calls --------------------------------------------------------------------------------------
 
@@ -83,9 +95,12 @@ class Stub:
             self._leave()
             return self._accept(wait=False)
 
-    def halt(self, signal: int) -> Resume:
-        """The guest stopped: tells gdb and does what it asks until it resumes the guest; waits for a gdb to attach."""
-        self._signal = signal
+    def halt(self, signal: int, *, watched: Watchpoint | None = None) -> Resume:
+        """The guest stopped: tells gdb and does what it asks until it resumes the guest; waits for a gdb to attach.
+
+        ``watched``: the watchpoint that did it.
+        """
+        self._signal, self._watched = signal, watched
         while True:
             try:
                 if self._connection is None:
@@ -121,6 +136,7 @@ class Stub:
     def _leave(self) -> None:
         connection, self._connection = self._connection, None
         self._target.breakpoints.clear()
+        self._target.watchpoints.clear()
         if connection is not None:
             connection.close()
 
@@ -180,7 +196,9 @@ class Stub:
 
     def _stop_reply(self) -> bytes:
         self._awaits_stop = False
-        return b"T%02xthread:1;" % self._signal
+        watched = self._watched
+        why = f"{watched.kind}:{watched.address:x};".encode() if watched is not None else b""
+        return b"T%02x%sthread:1;" % (self._signal, why)
 
     def _why(self, _rest: bytes) -> bytes:
         return self._stop_reply()
@@ -229,17 +247,23 @@ class Stub:
         return b"OK"
 
     def _insert(self, rest: bytes) -> bytes:
-        kind, address, *_ = rest.split(b",")
-        if kind not in _BREAKPOINT_KINDS:
+        kind, address, n_bytes, *_ = rest.split(b",")
+        if kind in _BREAKPOINT_KINDS:
+            self._target.breakpoints.add(int(address, 16) & ~1)
+        elif kind in _WATCHPOINT_KINDS:
+            self._target.watchpoints.add(Watchpoint(_WATCHPOINT_KINDS[kind], int(address, 16), int(n_bytes, 16)))
+        else:
             return b""
-        self._target.breakpoints.add(int(address, 16) & ~1)
         return b"OK"
 
     def _remove(self, rest: bytes) -> bytes:
-        kind, address, *_ = rest.split(b",")
-        if kind not in _BREAKPOINT_KINDS:
+        kind, address, n_bytes, *_ = rest.split(b",")
+        if kind in _BREAKPOINT_KINDS:
+            self._target.breakpoints.discard(int(address, 16) & ~1)
+        elif kind in _WATCHPOINT_KINDS:
+            self._target.watchpoints.discard(Watchpoint(_WATCHPOINT_KINDS[kind], int(address, 16), int(n_bytes, 16)))
+        else:
             return b""
-        self._target.breakpoints.discard(int(address, 16) & ~1)
         return b"OK"
 
     def _query(self, rest: bytes) -> bytes:

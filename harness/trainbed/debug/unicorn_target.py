@@ -20,10 +20,16 @@ from trainbed.backends.unicorn.engine import unicorn
 from trainbed.backends.unicorn.guest import UnicornGuest
 from trainbed.backends.unicorn.machine import Machine
 from trainbed.debug.rsp import listen
-from trainbed.debug.stub import SIGABRT, SIGILL, SIGINT, SIGSEGV, SIGTRAP, BadAddress, Resume, Stub
+from trainbed.debug.stub import SIGABRT, SIGILL, SIGINT, SIGSEGV, SIGTRAP, BadAddress, Resume, Stub, Watchpoint
 
 FOREVER_S = 14 * 24 * 3600.0
 """Wall-clock limit while somebody looks at a halted guest."""
+_WIDEST = 8
+"""Bytes one access may take: one that begins so far in front of a watched place may reach it."""
+_ACCESSES = {
+    "watch": unicorn.UC_HOOK_MEM_WRITE, "rwatch": unicorn.UC_HOOK_MEM_READ,
+    "awatch": unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE,
+}  # fmt: skip
 _THUMB = 1 << 24
 _WFI = b"\x30\xbf"
 _SIGNALS = {"undefined_instruction": SIGILL, "fpu_disabled": SIGILL, "assertion": SIGABRT}
@@ -71,7 +77,10 @@ class DebuggedMachine(Machine):
     def __init__(self, config: MachineConfig) -> None:
         self.has_fpu = config.core.endswith("f")
         self.breakpoints: set[int] = set()
-        self._hooks: dict[int, int] = {}
+        self.watchpoints: set[Watchpoint] = set()
+        self._hooked: tuple[frozenset[int], frozenset[Watchpoint]] = (frozenset(), frozenset())
+        self._hooks: list[int] = []
+        self._watched: Watchpoint | None = None
         self._stub: Stub | None = None
         self._resume = Resume()
         self._hit = False
@@ -113,8 +122,9 @@ class DebuggedMachine(Machine):
         super()._execute()
         until = self._resume.until
         is_unmoved = self.counter.stopped_by_event and self._pc == begin  # something was due first
-        if self._hit or (until is not None and not is_unmoved and self._pc not in until):
-            self._halt(SIGTRAP)
+        watched, self._watched = self._watched, None
+        if self._hit or watched or (until is not None and not is_unmoved and self._pc not in until):
+            self._halt(SIGTRAP, watched=watched)
 
     def _start_engine(self) -> None:
         self._hit = False
@@ -124,7 +134,7 @@ class DebuggedMachine(Machine):
             self._uc.emu_start(self._pc | 1, 0xFFFF_FFFF, count=1)
 
     def _stopped_on_purpose(self) -> bool:
-        if super()._stopped_on_purpose() or self._hit:
+        if super()._stopped_on_purpose() or self._hit or self._watched:
             return True
         return self._resume.until is not None and self.read(self._pc - 2, 2) != _WFI
 
@@ -132,11 +142,11 @@ class DebuggedMachine(Machine):
         if self._resume.until is None:  # a step stays in the code being looked at
             super()._take_interrupt()
 
-    def _halt(self, signal: int) -> None:
+    def _halt(self, signal: int, *, watched: Watchpoint | None = None) -> None:
         """Serves gdb until it lets the guest go on."""
         if self._stub is None:
             return
-        self._resume = self._stub.halt(signal)
+        self._resume = self._stub.halt(signal, watched=watched)
         if self._resume.killed:
             raise GuestStopped(Failure("crash", self._pc, "gdb ended the guest"))
 
@@ -144,15 +154,29 @@ class DebuggedMachine(Machine):
 
     def _follow_breakpoints(self) -> None:
         """Hooks where gdb wants to stop. They act on what the engine translates from now on: the rest must go."""
-        if self._resume.until is not None or self._hooks.keys() == self.breakpoints:
-            return
-        for address in self._hooks.keys() - self.breakpoints:
-            self._uc.hook_del(self._hooks.pop(address))
-        for address in self.breakpoints - self._hooks.keys():
-            self._hooks[address] = self._uc.hook_add(
-                unicorn.UC_HOOK_CODE, self._on_breakpoint, begin=address, end=address
-            )
+        wanted = frozenset(self.breakpoints), frozenset(self.watchpoints)
+        if self._hooked == wanted or (self._resume.until is not None and not self.watchpoints):
+            return  # a single step needs no breakpoint
+        for hook in self._hooks:
+            self._uc.hook_del(hook)
+        add = self._uc.hook_add
+        self._hooks = [add(unicorn.UC_HOOK_CODE, self._on_breakpoint, begin=at, end=at) for at in self.breakpoints]
+        for watchpoint in self.watchpoints:
+            begin, end = max(0, watchpoint.address - _WIDEST), watchpoint.address + watchpoint.n_bytes - 1
+            self._hooks.append(add(_ACCESSES[watchpoint.kind], self._on_access, watchpoint, begin=begin, end=end))
+        if self.watchpoints:
+            self._hooks.append(add(unicorn.UC_HOOK_CODE, self._on_instruction))
+        self._hooked = wanted
         self._uc.ctl_flush_tb()
+
+    def _on_access(self, _uc: Any, _kind: int, address: int, size: int, _value: int, watchpoint: Watchpoint) -> None:
+        """The access is still to come, and inside a block the engine does not stop: the next instruction does."""
+        if address + size > watchpoint.address:
+            self._watched = watchpoint
+
+    def _on_instruction(self, uc: Any, _address: int, _size: int, _user: Any) -> None:
+        if self._watched is not None:
+            uc.emu_stop()
 
     def _on_breakpoint(self, uc: Any, address: int, _size: int, _user: Any) -> None:
         passing, self._passing = self._passing, None
