@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,10 +17,12 @@ from qemu_boards import needs_qemu
 from trainbed.assets import asset_path
 from trainbed.cli import main
 from trainbed.debug import post_mortem
+from trainbed.debug.unwind import stack_trace
 from trainbed.errors import ExitCode, GuestError, GuestFault, GuestHang
 from trainbed.run import run_scenario
 from trainbed.scenario import load_scenario
 from trainbed.session import Session
+from trainbed.toolchain.elf import facts
 
 SCENARIO = """\
 schema: 1
@@ -136,6 +139,29 @@ def test_the_command_shows_what_was_kept(kept: Kept, capsys: pytest.CaptureFixtu
         assert text in shown
     for text in ("Registers", " pc 0x", "Memory", "weights of dense_1", "UART", "ram.bin from byte 0"):
         assert text in shown
+
+
+@pytest.mark.parametrize(("exc_return", "frame_bytes"), [(0xFFFF_FFF9, 0x20), (0xFFFF_FFE9, 0x68)])
+def test_an_exception_on_top_is_unwound_to_what_it_interrupted(kept: Kept, exc_return: int, frame_bytes: int) -> None:
+    _, folder = kept
+    report = post_mortem.load(folder)
+    (memory,) = report["ram"]
+    ram = bytearray((folder / memory["file"]).read_bytes())
+    then = report["registers"]
+    frame = (then["sp"] - frame_bytes) & ~7
+    padding = then["sp"] - frame - frame_bytes
+    stacked = [*(then[name] for name in ("r0", "r1", "r2", "r3", "r12", "lr", "pc")), padding << 7]
+    struct.pack_into("<8I", ram, frame - memory["address"], *stacked)
+    handler = next(start for start, _, name in facts(folder / "firmware.elf").functions if name == "trn_fault_hard")
+    now = {**then, "sp": frame, "lr": exc_return, "pc": handler}
+
+    def read(address: int, n_bytes: int) -> bytes:
+        return bytes(ram[address - memory["address"] :][:n_bytes])
+
+    found = stack_trace(folder / "firmware.elf", now, read)
+    assert found[0].where.startswith("trn_fault_hard (")
+    assert found[1].how == "exception"
+    assert [frame.where for frame in found[1:]] == [frame["where"] for frame in report["stack"]]
 
 
 def test_a_hang_keeps_where_it_was(scenario: Path, tmp_path: Path) -> None:

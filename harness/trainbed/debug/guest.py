@@ -13,10 +13,9 @@ from trainbed.backends.pool import POOL
 from trainbed.backends.registry import open_guest
 from trainbed.backends.worker_guest import WorkerGuest
 from trainbed.boards import Board
+from trainbed.debug.stub import FOREVER_S
 from trainbed.errors import GuestError, InputError
 
-FOREVER_S = 14 * 24 * 3600.0
-"""Wall-clock limit while somebody looks at a halted guest."""
 DEBUGGABLE = ("unicorn", "qemu")
 OnListening = Callable[[int], None]
 

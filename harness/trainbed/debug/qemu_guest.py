@@ -13,8 +13,10 @@ from trainbed.backends.qemu.control import Gone
 from trainbed.backends.qemu.guest import QemuGuest
 from trainbed.backends.qemu.process import QemuProcess
 from trainbed.boards import Board
-from trainbed.debug.guest import FOREVER_S, OnListening
+from trainbed.debug.guest import OnListening
 from trainbed.debug.rsp import listen
+from trainbed.debug.stub import FOREVER_S
+from trainbed.errors import EmulatorCrash, GuestError, GuestReset
 
 _FAREWELL_S = 5.0
 
@@ -50,3 +52,9 @@ class QemuDebugGuest(QemuGuest):
 
     def _run(self, budget: Budget) -> None:
         super()._run(replace(budget, wall_s=FOREVER_S))
+
+    def _ended(self) -> GuestError:
+        error = super()._ended()
+        if isinstance(error, GuestReset):  # QEMU ends the same way for both
+            return EmulatorCrash("gdb ended the guest, or the guest reset itself")
+        return error

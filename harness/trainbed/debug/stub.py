@@ -18,6 +18,8 @@ from trainbed.debug.rsp import INTERRUPT, Connection, Gone
 
 SIGINT, SIGILL, SIGTRAP, SIGABRT, SIGSEGV = 2, 4, 5, 6, 11
 """gdb's numbers of the signals that stand for why a guest stopped."""
+FOREVER_S = 14 * 24 * 3600.0
+"""Wall-clock limit of a guest while somebody may be looking at it."""
 _PACKET_BYTES = 0x4000
 _BREAKPOINT_KINDS = (b"0", b"1")
 _WATCHPOINT_KINDS = {b"2": "watch", b"3": "rwatch", b"4": "awatch"}

@@ -20,10 +20,19 @@ from trainbed.backends.unicorn.engine import unicorn
 from trainbed.backends.unicorn.guest import UnicornGuest
 from trainbed.backends.unicorn.machine import Machine
 from trainbed.debug.rsp import listen
-from trainbed.debug.stub import SIGABRT, SIGILL, SIGINT, SIGSEGV, SIGTRAP, BadAddress, Resume, Stub, Watchpoint
+from trainbed.debug.stub import (
+    FOREVER_S,
+    SIGABRT,
+    SIGILL,
+    SIGINT,
+    SIGSEGV,
+    SIGTRAP,
+    BadAddress,
+    Resume,
+    Stub,
+    Watchpoint,
+)
 
-FOREVER_S = 14 * 24 * 3600.0
-"""Wall-clock limit while somebody looks at a halted guest."""
 _WIDEST = 8
 """Bytes one access may take: one that begins so far in front of a watched place may reach it."""
 _ACCESSES = {
