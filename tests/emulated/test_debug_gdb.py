@@ -16,6 +16,9 @@ from gdb_session import debug, gdb_command
 from qemu_boards import needs_qemu
 
 import trainbed
+from trainbed.backends.base import Guest, GuestImage
+from trainbed.boards import Board
+from trainbed.debug.guest import open_debug_guest
 from trainbed.debug.session import Attach, debug_scenario
 from trainbed.errors import EmulatorCrash, ExitCode, GuestFault, InputError
 from trainbed.run import run_scenario
@@ -143,6 +146,27 @@ def test_a_breakpoint_works_in_code_that_ran_before_it_was_set(scenario: Scenari
     first = ("break trn_model_end_batch", "continue", "delete")
     found = debug(scenario, *first, "break trn_port_receive_wait", "continue", "delete", "continue", board=board)
     assert found.has("Breakpoint 2, trn_port_receive_wait (", "exited normally]")
+
+
+def test_no_halt_is_taken_for_a_lost_frame(scenario: Scenario) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def make_guest(board: Board, backend: str, image: GuestImage) -> Guest:
+        def attach(port: int) -> None:
+            commands = ("break trn_model_train_sample", "continue 3", "watch trn_gradients[0]", "continue", "stepi 50")
+            line = Attach(port, image.elf, ()).line()
+            started.append(
+                subprocess.Popen(gdb_command(line, (*commands, "delete", "continue")), stdout=subprocess.PIPE)
+            )
+
+        return open_debug_guest(board, backend, image, port=0, on_listening=attach)
+
+    with Session(scenario, guest=make_guest) as session:
+        session.train()
+        counters = session.link_counters
+    output, _ = started[0].communicate(timeout=60)
+    assert b"New value = " in output
+    assert (counters.silences, counters.repeats) == (0, 0)
 
 
 def test_gdb_may_leave_and_the_training_goes_on(scenario: Scenario, digest: str) -> None:

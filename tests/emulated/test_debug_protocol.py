@@ -132,6 +132,16 @@ def test_a_debugger_that_goes_without_a_word_leaves_the_guest_to_the_next(scenar
     converse(scenario, talk)
 
 
+def test_a_guest_goes_on_from_the_breakpoint_it_stands_at(scenario: Scenario) -> None:
+    def talk(attach: Callable[[], RawGdb]) -> None:
+        gdb = attach()
+        pc = int.from_bytes(bytes.fromhex(gdb.ask(b"pf").decode()), "little")
+        assert gdb.ask(b"Z0,%x,2" % pc) == b"OK"
+        assert gdb.ask(b"c") == b"W00"  # reset comes but once
+
+    converse(scenario, talk)
+
+
 def test_a_damaged_packet_is_asked_for_again(scenario: Scenario) -> None:
     def talk(attach: Callable[[], RawGdb]) -> None:
         gdb = attach()
