@@ -161,6 +161,8 @@ def test_a_damaged_packet_is_asked_for_again(scenario: Scenario) -> None:
         (b"m40002000,4", b"E0e"),  # a peripheral: reading could change it
         (b"mxyz", b"E16"),
         (b"pff", b"E16"),
+        (b"cxyz", b"E16"),
+        (b"vCont;r1", b"E16"),
         (b"Z9,20000000,4", b""),
         (b"z9,20000000,4", b""),
         (b"vMustReplyEmpty", b""),

@@ -3,7 +3,9 @@
 
 Where to look:
     session.py         ``trainbed debug``: a scenario whose guest waits for gdb
-    guest.py           the guests such a session drives: Unicorn behind our own gdb server, QEMU behind QEMU's
+    console.py         what it prints
+    guest.py           the guests such a session drives: Unicorn behind our own gdb server,
+    qemu_guest.py      ... QEMU behind QEMU's
     unicorn_target.py  the machine inside the worker that halts, steps and resumes
     stub.py            gdb's remote serial protocol: what each packet means
     rsp.py             its packets on a socket

@@ -21,6 +21,7 @@ SIGINT, SIGILL, SIGTRAP, SIGABRT, SIGSEGV = 2, 4, 5, 6, 11
 FOREVER_S = 14 * 24 * 3600.0
 """Wall-clock limit of a guest while somebody may be looking at it."""
 _PACKET_BYTES = 0x4000
+_MALFORMED = b"E16"
 _BREAKPOINT_KINDS = (b"0", b"1")
 _WATCHPOINT_KINDS = {b"2": "watch", b"3": "rwatch", b"4": "awatch"}
 _SUPPORTED = b"PacketSize=%x;qXfer:features:read+;QStartNoAckMode+;vContSupported+" % _PACKET_BYTES
@@ -154,38 +155,47 @@ class Stub:
             packet = self._connection.receive()
             if packet == INTERRUPT:
                 continue  # it has stopped already
-            resume = self._resume(packet)
+            try:
+                resume = self._resume(packet)
+            except ValueError:
+                self._send(_MALFORMED)
+                continue
             if resume is not None:
                 return resume
             self._send(self._answer(packet))
 
     def _resume(self, packet: bytes) -> Resume | None:
-        """The packets that end a halt."""
-        if packet[:5] == b"vCont" and packet[5:6] == b";":
-            action = packet[6:].split(b";")[0].split(b":")[0]
-        elif packet[:1] in b"cCsS" and packet:
-            action = packet
-        elif packet[:1] == b"D":
-            with suppress(Gone):  # it need not wait for the answer
-                self._send(b"OK")
-            self._leave()
+        """The packets that end a halt; None for all others."""
+        letter = packet[:1]
+        if letter == b"D":
+            self._farewell(b"OK")
             return Resume()
-        elif packet[:1] == b"k" or packet[:5] == b"vKill":
-            if packet[:1] == b"v":
-                with suppress(Gone):
-                    self._send(b"OK")
-            self._leave()
+        if letter == b"k" or packet.startswith(b"vKill"):
+            self._farewell(b"OK" if letter == b"v" else b"")
             return Resume(killed=True)
+        if packet.startswith(b"vCont;"):
+            action = packet[6:].split(b";")[0].split(b":")[0]  # there is one thread: the first action is its own
+        elif letter in (b"c", b"s"):
+            action = letter
+            if len(packet) > 1:
+                self._target.write_register("pc", int(packet[1:], 16))
+        elif letter in (b"C", b"S"):
+            action = letter  # the guest knows no signals
         else:
             return None
-        self._awaits_stop = True
-        kind = action[:1].lower()
-        if kind in (b"c", b"s") and action[:1] in b"cs" and packet[:1] != b"v" and len(action) > 1:
-            self._target.write_register("pc", int(action[1:], 16))
-        if kind == b"r":
+        until = range(0) if action[:1] in (b"s", b"S") else None
+        if action[:1] == b"r":
             start, end = (int(text, 16) for text in action[1:].split(b","))
-            return Resume(range(start, end))
-        return Resume(range(0)) if kind == b"s" else Resume()
+            until = range(start, end)
+        self._awaits_stop = True
+        return Resume(until)
+
+    def _farewell(self, answer: bytes) -> None:
+        """gdb leaves; it need not wait for the answer."""
+        if answer:
+            with suppress(Gone):
+                self._send(answer)
+        self._leave()
 
     def _answer(self, packet: bytes) -> bytes:
         handler = self._HANDLERS.get(packet[:1])
@@ -194,7 +204,7 @@ class Stub:
         except BadAddress:
             return b"E0e"
         except (ValueError, IndexError):
-            return b"E16"
+            return _MALFORMED
 
     def _stop_reply(self) -> bytes:
         self._awaits_stop = False
