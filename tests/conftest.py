@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +20,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Tests skip where a backend is missing; in CI that would be a hole nobody sees."""
+    """Tests skip where a backend is missing; in CI that would be a hole nobody sees. And processes under test
+    are to hear Ctrl-C.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts background jobs so, and children inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not os.environ.get("CI"):
         return
     from trainbed.backends.registry import availability
