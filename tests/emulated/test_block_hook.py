@@ -298,17 +298,17 @@ def test_an_unknown_core_or_phase_is_refused() -> None:
 
 
 def test_a_host_without_a_compiler_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trainbed.backends import block_hook
+    from trainbed.backends.hook_library import native_library
 
     monkeypatch.setenv("TRAINBED_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
-    block_hook._native.cache_clear()
+    native_library.cache_clear()
     try:
         with pytest.raises(MissingTool, match="apt-get install gcc"):
             BlockCounter("cortex-m4")
     finally:
-        block_hook._native.cache_clear()
+        native_library.cache_clear()
 
 
 def test_the_cache_and_the_decoder_need_no_disassembler_until_a_block_is_new() -> None:

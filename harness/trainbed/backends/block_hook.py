@@ -18,23 +18,17 @@ import ctypes
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-import unicorn
 from unicorn import UC_HOOK_BLOCK, UC_HOOK_CODE, UC_HOOK_MEM_READ, UC_PROT_EXEC, arm_const
 from unicorn.unicorn_py3.unicorn import Uc, UcError
 from unicorn.unicorn_py3.unicorn import uclib as _engine  # the library instance the binding itself has loaded
 
-from trainbed.backends.native import build_shared_library
+from trainbed.backends.base import PHASES
+from trainbed.backends.hook_library import Block, Count, Division, Miss, Segment, State, native_library
 from trainbed.backends.timing import BlockCost, TimingModel, model_for
 from trainbed.backends.timing.block_cache import BlockCostCache
 from trainbed.backends.timing.model import SIXTEENTHS
-
-PHASES = ("other", "forward", "backward", "update", "evaluate", "convert")
-"""Phase names; the index is the phase number."""
 
 NEVER = 2**63
 """`BlockCounter.next_event` of a guest that is not to be stopped."""
@@ -61,102 +55,6 @@ class PhaseCount:
     cycles: int
     memory_cycles: int
     instructions: int
-
-
-class _Block(ctypes.Structure):
-    _fields_ = (
-        ("key", ctypes.c_uint64),
-        ("segment", ctypes.c_uint16),
-        ("cycles", ctypes.c_uint16),
-        ("instructions", ctypes.c_uint16),
-        ("memory_through", ctypes.c_uint16),
-        ("memory_branched", ctypes.c_uint16),
-        ("miss_through", ctypes.c_uint8),
-        ("miss_branched", ctypes.c_uint8),
-        ("taken", ctypes.c_uint8),
-        ("target", ctypes.c_uint8),
-        ("divider_busy", ctypes.c_uint8),
-        ("first_float", ctypes.c_uint8),
-        ("off_through", ctypes.c_uint16),
-        ("off_branched", ctypes.c_uint16),
-        ("reserved", ctypes.c_uint8 * 4),
-    )
-
-
-class _Count(ctypes.Structure):
-    _fields_ = (("cycles", ctypes.c_uint64), ("memory", ctypes.c_uint64), ("instructions", ctypes.c_uint64))
-
-
-class _Segment(ctypes.Structure):
-    _fields_ = (("trained", _Count), ("phase", ctypes.c_uint32), ("reserved", ctypes.c_uint32))
-
-
-_Miss = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint64, ctypes.c_uint32)
-
-
-class _State(ctypes.Structure):
-    _fields_ = (
-        ("total", _Count),
-        ("next_event", ctypes.c_uint64),
-        ("table", ctypes.c_void_p),
-        ("lines", ctypes.POINTER(ctypes.c_uint32)),
-        ("previous_end", ctypes.c_uint32),
-        ("previous_taken", ctypes.c_uint32),
-        ("segment", ctypes.c_uint32),
-        ("divider_busy", ctypes.c_uint32),
-        ("line_shift", ctypes.c_uint32),
-        ("set_mask", ctypes.c_uint32),
-        ("phase", ctypes.c_uint32),
-        ("stopped", ctypes.c_uint32),
-        ("n_blocks", ctypes.c_uint32),
-        ("n_misses", ctypes.c_uint32),
-        ("trained_phases", ctypes.c_uint32),
-        ("data_wait", ctypes.c_uint32),
-        ("cache_off", ctypes.c_uint32),
-        ("n_lines", ctypes.c_uint32),
-        ("idle", ctypes.c_uint64),
-        ("phase_start", _Count),
-        ("segment_start", _Count),
-        ("phases", _Count * len(PHASES)),
-        ("segments", ctypes.POINTER(_Segment)),
-        ("miss", _Miss),
-        ("stop", ctypes.c_void_p),
-        ("reg_read", ctypes.c_void_p),
-    )
-
-
-class _Division(ctypes.Structure):
-    _fields_ = (
-        ("state", ctypes.POINTER(_State)),
-        ("dividend", ctypes.c_int32),
-        ("divisor", ctypes.c_int32),
-        ("is_signed", ctypes.c_uint32),
-        ("charged", ctypes.c_uint32),
-        ("cycles", ctypes.POINTER(ctypes.c_uint8)),
-    )
-
-
-@lru_cache(maxsize=1)
-def _native() -> ctypes.CDLL:
-    source = Path(__file__).with_name("native") / "block_hook.c"
-    headers = Path(unicorn.__file__).parent / "include"
-    library = ctypes.CDLL(str(build_shared_library(source, include=[headers], stamp=f"unicorn {version('unicorn')}")))
-    library.trn_state_size.restype = ctypes.c_size_t
-    library.trn_block_size.restype = ctypes.c_size_t
-    library.trn_table_bytes.restype = ctypes.c_size_t
-    library.trn_insert.argtypes = (ctypes.POINTER(_State), ctypes.c_void_p, ctypes.c_uint32)
-    library.trn_insert.restype = None
-    library.trn_settle.argtypes = (ctypes.POINTER(_State),)
-    library.trn_settle.restype = None
-    library.trn_reset.argtypes = (ctypes.POINTER(_State),)
-    library.trn_reset.restype = None
-    library.trn_forget_lines.argtypes = (ctypes.POINTER(_State),)
-    library.trn_forget_lines.restype = None
-    library.trn_idle.argtypes = (ctypes.POINTER(_State), ctypes.c_uint64)
-    library.trn_idle.restype = None
-    if (library.trn_state_size(), library.trn_block_size()) != (ctypes.sizeof(_State), ctypes.sizeof(_Block)):
-        raise AssertionError("block_hook.c and block_hook.py disagree about their structs")
-    return library
 
 
 def _address_of(function: Any) -> int | None:
@@ -195,7 +93,7 @@ class BlockCounter:
     ) -> None:
         data_reads = data_reads and memory is not None
         self._model: TimingModel = model_for(core, memory, data_reads_apart=data_reads)
-        self._lib = _native()
+        self._lib = native_library()
         marks = {address & ~1: phase for address, phase in marks.items()}
         for address, phase in marks.items():
             if not 0 <= phase < len(PHASES):
@@ -203,16 +101,16 @@ class BlockCounter:
         self._build_segments(marks, functions)
         self._memory = ctypes.create_string_buffer(self._lib.trn_table_bytes() + _HOST_LINE)
         self._table = (ctypes.addressof(self._memory) + _HOST_LINE - 1) // _HOST_LINE * _HOST_LINE
-        self._state = _State()
+        self._state = State()
         self._state.segments = self._segments
         self._state.table = self._table
         self._set_up_cache()
         self._state.trained_phases = sum(1 << PHASES.index(name) for name in _TRAINED)
-        self._state.miss = self._miss_callback = _Miss(self._miss)
+        self._state.miss = self._miss_callback = Miss(self._miss)
         self._uc: Uc | None = None
         self._error: BaseException | None = None
         self._keep: list[Any] = []
-        self._divisions: dict[int, _Division] = {}
+        self._divisions: dict[int, Division] = {}
         self._costs: BlockCostCache | None = None
         self.reset()
 
@@ -251,7 +149,7 @@ class BlockCounter:
         """Counters to zero, phase 0, no event pending."""
         self._lib.trn_reset(self._state)
         for segment in self._segments:
-            segment.trained = _Count()
+            segment.trained = Count()
 
     def flush(self) -> None:
         """Forgets block costs; call it when code in guest memory changed (and flush Unicorn's translations too)."""
@@ -374,7 +272,7 @@ class BlockCounter:
             self._mark_segments[address] = len(self._segment_names)
             self._segment_names.append(self._segment_names[owner] if owner else f"mark {PHASES[phase]}")
             phases.append(phase)
-        self._segments = (_Segment * len(phases))()
+        self._segments = (Segment * len(phases))()
         for segment, phase in zip(self._segments, phases, strict=True):
             segment.phase = phase
 
@@ -395,7 +293,7 @@ class BlockCounter:
         return index + 1 if index >= 0 and address < self._segment_ends[index] else 0
 
     def _insert(self, blocks: Sequence[tuple[int, int, BlockCost]]) -> None:
-        rows = (_Block * len(blocks))()
+        rows = (Block * len(blocks))()
         for row, (address, size, cost) in zip(rows, blocks, strict=True):
             row.key = address | size << 32
             row.segment = self._mark_segments.get(address) or self._function_segment(address)
@@ -467,7 +365,7 @@ class BlockCounter:
         self._keep.append(table)
         for begin, content in code:
             for address, is_signed, dividend, divisor in find_divisions(content, begin):
-                division = _Division(
+                division = Division(
                     state=ctypes.pointer(self._state),
                     dividend=_register_id(dividend),
                     divisor=_register_id(divisor),
@@ -500,5 +398,5 @@ def find_divisions(code: bytes, address: int) -> list[tuple[int, bool, int, int]
     return sorted(found)
 
 
-def _phase_count(count: _Count) -> PhaseCount:
+def _phase_count(count: Count) -> PhaseCount:
     return PhaseCount(int(count.cycles), int(count.memory) // SIXTEENTHS, int(count.instructions))
