@@ -16,18 +16,6 @@ void trn_app_start(void)
     trn_link_open();
 }
 
-trn_answer_t trn_answer_with(uint8_t type, const void *payload, uint32_t n_bytes)
-{
-    memcpy(trn_link_answer_payload(), payload, (size_t)n_bytes);
-    return (trn_answer_t){.type = type, .n_bytes = n_bytes};
-}
-
-trn_answer_t trn_answer_refused(int32_t error, uint32_t detail)
-{
-    const trn_refused_t refused = {.error = error, .detail = detail};
-    return trn_answer_with(TRN_MSG_REFUSED, &refused, sizeof refused);
-}
-
 static trn_answer_t ack(void)
 {
     return (trn_answer_t){.type = TRN_MSG_ACK, .n_bytes = 0};

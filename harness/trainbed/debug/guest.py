@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -13,11 +12,11 @@ from trainbed.backends.pool import POOL
 from trainbed.backends.registry import open_guest
 from trainbed.backends.worker_guest import WorkerGuest
 from trainbed.boards import Board
+from trainbed.debug.rsp import OnListening
 from trainbed.debug.stub import FOREVER_S
 from trainbed.errors import GuestError, InputError
 
 DEBUGGABLE = ("unicorn", "qemu")
-OnListening = Callable[[int], None]
 
 
 def open_debug_guest(board: Board, backend: str, image: GuestImage, *, port: int, on_listening: OnListening) -> Guest:

@@ -13,8 +13,7 @@ from trainbed.backends.qemu.control import Gone
 from trainbed.backends.qemu.guest import QemuGuest
 from trainbed.backends.qemu.process import QemuProcess
 from trainbed.boards import Board
-from trainbed.debug.guest import OnListening
-from trainbed.debug.rsp import listen
+from trainbed.debug.rsp import OnListening, listen
 from trainbed.debug.stub import FOREVER_S
 from trainbed.errors import EmulatorCrash, GuestError, GuestReset
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import select
 import socket
+from collections.abc import Callable
 
 from trainbed.errors import InputError
 
 INTERRUPT = b"\x03"
 _ESCAPED = b"#$}*"
+
+OnListening = Callable[[int], None]
+"""Told the port once a debugger may connect."""
 
 
 class Gone(Exception):
