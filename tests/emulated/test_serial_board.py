@@ -21,7 +21,7 @@ from trainbed.scenario.scenario import Scenario
 from trainbed.session import Session
 
 NANO = "arduino_nano_33_ble"
-QUICK = Patience(silence_s=0.3, quiet_s=0.005, start_s=2.0, knock_s=0.2)
+QUICK = Patience(silence_s=0.3, quiet_s=0.005, start_s=10.0, knock_s=0.2)
 Write = Callable[..., Path]
 
 
