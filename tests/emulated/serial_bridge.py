@@ -18,7 +18,7 @@ class SerialBridge:
     """``port`` is the board's end; what is written there reaches the guest as it comes, in pieces, on a thread."""
 
     def __init__(self, guest: Guest, *, deaf: bool = False) -> None:
-        """``deaf``: nothing sent to the board reaches it."""
+        """``deaf``: nothing sent to the board reaches it; it says READY once, when somebody has opened the port."""
         self._guest = guest
         self._deaf = deaf
         self._ours, self._theirs = pty.openpty()
@@ -49,7 +49,9 @@ class SerialBridge:
             self._ours = -1
 
     def _carry(self) -> None:
-        self._give(b"")
+        if not self._deaf:
+            self._give(b"")
+        heard = False
         while True:
             ready = select.select([self._ours, self._stop_read], [], [])[0]
             if self._stop_read in ready:
@@ -57,6 +59,9 @@ class SerialBridge:
             data = os.read(self._ours, 4096)
             if not self._deaf:
                 self._give(data)
+            elif not heard:  # what was said before the port was open, opening it threw away
+                self._give(b"")
+            heard = True
 
     def _give(self, data: bytes) -> None:
         try:
