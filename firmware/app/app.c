@@ -155,7 +155,7 @@ static trn_answer_t predict(const trn_request_t *request)
         return bad_length(request);
     }
     trn_mark_convert();
-    const float *const x = trn_sample_inputs(request->payload);
+    const trn_input_t *const x = trn_sample_inputs(request->payload);
     trn_mark_evaluate();
     /* outputs go straight to the answer: the payload is 4-aligned and lies in a union with floats */
     trn_model_predict(x, (float *)(void *)trn_link_answer_payload());

@@ -20,13 +20,13 @@ static float trn_targets[TRN_MAX_TARGETS];
 static uint16_t n_targets;
 #endif
 
-#if TRN_X_FORMAT == TRN_X_F32
-_Static_assert(TRN_X_BYTES == 4 * (int32_t)TRN_N_INPUTS, "size of x");
+#if TRN_X_AS_IS
+_Static_assert(TRN_X_BYTES == (int32_t)sizeof(trn_input_t) * (int32_t)TRN_N_INPUTS, "size of x");
 
-const float *trn_sample_inputs(const uint8_t *x)
+const trn_input_t *trn_sample_inputs(const uint8_t *x)
 {
     /* lies in a union with floats (trn_link_rx, trn_resident) at a multiple of 4; the cast through void says so */
-    return (const float *)(const void *)x;
+    return (const trn_input_t *)(const void *)x;
 }
 #else
 /* Inputs of the sample in hand. */
@@ -39,7 +39,7 @@ typedef int16_t x_t;
 #endif
 _Static_assert(TRN_X_BYTES == (int32_t)sizeof(x_t) * (int32_t)TRN_N_INPUTS, "size of x");
 
-const float *trn_sample_inputs(const uint8_t *x)
+const trn_input_t *trn_sample_inputs(const uint8_t *x)
 {
     for (int32_t i = 0; i < (int32_t)TRN_N_INPUTS; i++) {
         x_t q;

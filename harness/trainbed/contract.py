@@ -79,6 +79,7 @@ def _expectations(expect: ExpectKeys, result: Result, reference_ulp: int | None)
     yield from _bounded("flash_bytes", expect.flash_bytes, result.memory.flash_bytes)
     yield from _bounded("stack_bytes", expect.stack_bytes, result.memory.stack_bytes)
     yield from _bounded("cycles_per_sample", expect.cycles_per_sample, result.cost.cycles_per_sample.total)
+    yield from _bounded("cycles_per_inference", expect.cycles_per_inference, result.cost.cycles_per_inference)
     yield from _bounded("energy_uj_per_sample", expect.energy_uj_per_sample, result.cost.energy_uj_per_sample)
 
 

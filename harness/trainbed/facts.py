@@ -38,13 +38,15 @@ from trainbed.trainer import Diverged, EpochDone, Evaluated
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """What the trainer saw, in order, and the weights at the end (float32 ``[n_parameters]``)."""
+    """What the trainer saw, in order, and all parameters at the end, in the order of the plan's fields."""
 
     epochs: tuple[EpochDone, ...]
     tested: Evaluated | None
     diverged: Diverged | None
-    weights: NDArray[np.float32]
+    weights: tuple[NDArray[np.generic], ...]
     n_train: int
+    n_evaluated: int = 0
+    """Samples that went through an evaluation."""
 
     @property
     def samples_trained(self) -> int:
@@ -76,7 +78,7 @@ def make_result(finished: Finished) -> Result:
         verdict=Verdict.FAILED,
         # A last step may leave weights that no loss has seen any more.
         stop_reason=StopReason.COMPLETED
-        if not diverged and np.isfinite(training.weights).all()
+        if not diverged and all(np.isfinite(array).all() for array in training.weights)
         else StopReason.DIVERGED,
         scenario=ScenarioFacts(name=prepared.scenario.name),
         board=prepared.board.name,
@@ -95,7 +97,7 @@ def make_result(finished: Finished) -> Result:
             loss=training.tested.loss if training.tested else None,
         ),
         cost=_cost(finished),
-        weights=WeightsFacts(file=WEIGHTS_FILE, sha256=weights_sha256([training.weights])),
+        weights=WeightsFacts(file=WEIGHTS_FILE, sha256=weights_sha256(training.weights)),
         firmware=FirmwareFacts(elf=FIRMWARE_FILE, sha256=built.firmware.image.sha256),
         versions={
             "trainbed": __version__,
@@ -141,7 +143,13 @@ def _cost(finished: Finished) -> CostFacts:
         energy_uj_per_sample=_energy_uj(cost, n, finished.built.prepared.board) if timed else None,
         emulated_mips=cost.instructions / cost.busy_s / 1e6 if cost.busy_s > 0 and counted else None,
         wall_s=finished.wall_s,
+        cycles_per_inference=_per_inference(finished) if timed else None,
     )
+
+
+def _per_inference(finished: Finished) -> float | None:
+    n = finished.training.n_evaluated
+    return finished.cost.phases.get("evaluate", Counts()).cycles / n if n else None
 
 
 def _per_sample(cost: Cost, n: int, what: str) -> PerSample:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from trainbed.boards import Board, load_board
 from trainbed.codegen.config import LinkSizes, SampleFormat, write_config
@@ -16,13 +19,17 @@ from trainbed.data.load import Data, load_data
 from trainbed.errors import DoesNotFit
 from trainbed.link.frames import raw_bytes
 from trainbed.link.messages import TrainSamples, layout_of
+from trainbed.link.samples import SampleSet
 from trainbed.network.layers import Network
 from trainbed.planner.explain import explain_memory, explain_plan
 from trainbed.planner.memory import MemoryReport, check_fit, estimated_ram, memory_report
+from trainbed.planner.parameters import Arrays
 from trainbed.planner.plan import Plan, make_plan
+from trainbed.reference.random import initial_weights
 from trainbed.scenario.network import resolve_network
 from trainbed.scenario.scenario import Scenario, with_line
 from trainbed.toolchain.firmware import BuildOptions, Firmware, build
+from trainbed.weights import load_weights, named
 
 _TX_BYTES = 1024
 _RX_RESIDENT_BYTES = 2048
@@ -44,6 +51,15 @@ class Prepared:
     plan: Plan
     samples: SampleFormat
     sizes: LinkSizes
+    initial: Arrays
+    """Parameters before training, by the names of the plan's fields."""
+    sends_initial: bool
+    """The device is sent the initial parameters; else it makes the same ones with its own seeded generator."""
+
+    def inputs(self, samples: SampleSet) -> NDArray[Any]:
+        """Samples as the network reads them: ``[n, H, W, C]``, float32, or the codes in the integer precisions."""
+        x = self.data.inputs(samples) if self.plan.precision.is_float else samples.x
+        return x.reshape(len(samples), *self.network.input_shape)
 
     @property
     def resident(self) -> bool:
@@ -81,8 +97,16 @@ def prepare(scenario: Scenario, *, board: str | None = None) -> Prepared:
             chosen = replace(chosen, baud=scenario.link.baud)
     network = resolve_network(scenario)
     training = scenario.training
+    given = load_weights(scenario, network)
+    initial = given or named(network, initial_weights(network, training.seed))
     with with_line(scenario, "network"):
-        plan = make_plan(network, loss=training.loss, optimizer=training.optimizer, batch_size=training.batch_size)
+        plan = make_plan(
+            network,
+            loss=training.loss,
+            optimizer=training.optimizer,
+            batch_size=training.batch_size,
+            inference=training.epochs == 0,
+        )
     with with_line(scenario, "data"):
         data = load_data(
             scenario.data,
@@ -102,7 +126,9 @@ def prepare(scenario: Scenario, *, board: str | None = None) -> Prepared:
     )
     with with_line(scenario, "network"):
         sizes = _sizes(scenario, chosen, plan, samples, n_samples=len(data.train) + len(data.test))
-    return Prepared(scenario, chosen, network, data, plan, samples, sizes)
+    return Prepared(
+        scenario, chosen, network, data, plan, samples, sizes, initial=initial, sends_initial=given is not None
+    )
 
 
 def build_firmware(prepared: Prepared, *, sanitize: bool = False, firmware: Path | None = None) -> Built:
@@ -135,7 +161,7 @@ def build_firmware(prepared: Prepared, *, sanitize: bool = False, firmware: Path
 
 def _build(prepared: Prepared, options: BuildOptions, *, shared_shapes: bool, sources: Path | None) -> Firmware:
     generated = {
-        "model.c": write_model(prepared.plan, shared_shapes=shared_shapes),
+        "model.c": write_model(prepared.plan, constants=prepared.initial, shared_shapes=shared_shapes),
         "trn_config.h": write_config(prepared.plan, prepared.samples, prepared.sizes),
         "trn_messages.h": messages_header(),
     }

@@ -3,36 +3,62 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
+from trainbed.planner.parameters import Arrays
 from trainbed.prepare import Prepared
 from trainbed.reference.random import shuffle
-from trainbed.reference.twin import Twin
-from trainbed.weights import join_flat, split_flat
+from trainbed.reference.twin import BatchResult, Twin
+from trainbed.weights import named, pairs_of
 
 
-def replay(
-    prepared: Prepared, *, initial: NDArray[np.float32] | None, epochs: int | None = None
-) -> NDArray[np.float32]:
-    """Weights (float32 ``[n_parameters]``) of the twin: same samples, same order, stopping where a loss is not finite.
+class TrainingTwin(Protocol):
+    """What a precision's twin offers: inputs as the network reads them, ``[B, H, W, C]``, targets ``[B, n_out]``."""
+
+    def set_lr(self, lr: np.float32) -> None:
+        """Learning rate of the steps that follow."""
+
+    def train_batch(self, x: NDArray[Any], t: NDArray[np.float32]) -> BatchResult:
+        """One step; none, and ``diverged_at`` set, when a loss is not finite."""
+
+    def evaluate(self, x: NDArray[Any], t: NDArray[np.float32]) -> BatchResult:
+        """Losses and outputs; changes nothing."""
+
+    def arrays(self) -> Arrays:
+        """Parameters by the names of the plan's fields."""
+
+
+class _Float32Twin(Twin):
+    def arrays(self) -> Arrays:
+        return named(self.network, self.weights)
+
+
+def make_twin(prepared: Prepared) -> TrainingTwin:
+    """The twin of a prepared run, with the weights it starts from."""
+    training = prepared.scenario.training
+    twin = _Float32Twin(prepared.network, loss=training.loss, optimizer=training.optimizer, seed=training.seed)
+    twin.set_weights(pairs_of(prepared.network, prepared.initial))
+    return twin
+
+
+def replay(prepared: Prepared, *, epochs: int | None = None) -> NDArray[np.float32]:
+    """Parameters of the twin as the link carries them: same samples, same order, stopping where a loss is not finite.
 
     ``epochs``: only the first so many; None: all of them.
     """
-    scenario, data = prepared.scenario, prepared.data
-    training = scenario.training
-    optimizer = training.optimizer
-    twin = Twin(prepared.network, loss=training.loss, optimizer=optimizer, seed=training.seed)
-    if initial is not None:
-        twin.set_weights(split_flat(prepared.network, initial))
-    x = data.inputs(data.train).reshape(len(data.train), *prepared.network.input_shape)
+    training, data = prepared.scenario.training, prepared.data
+    twin = make_twin(prepared)
+    x = prepared.inputs(data.train)
     t = data.targets_of(data.train)
     n = len(data.train)
     for epoch in range(training.epochs if epochs is None else epochs):
         order = np.asarray(shuffle(training.seed, epoch, n)) if training.shuffle else np.arange(n)
-        twin.set_lr(np.float32(optimizer.lr_of(epoch)))
+        twin.set_lr(np.float32(training.optimizer.lr_of(epoch)))
         for start in range(0, n, training.batch_size):
             batch = order[start : start + training.batch_size]
             if twin.train_batch(x[batch], t[batch]).diverged_at is not None:
-                return join_flat(twin.weights)
-    return join_flat(twin.weights)
+                return prepared.plan.parameters.pack(twin.arrays())
+    return prepared.plan.parameters.pack(twin.arrays())

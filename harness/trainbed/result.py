@@ -118,9 +118,15 @@ class PerSample:
 NOT_COUNTED = PerSample(None, None, None, None)
 
 
+_LATER: Mapping[str, object] = {"later": True}
+"""Marks a figure that came after schema 1 was first written: a result without it can still be read."""
+
+
 @dataclass(frozen=True)
 class CostFacts:
     """What training cost. ``cycles_per_sample``: the core at zero wait states; ``memory_cycles_per_sample``: the flash.
+
+    ``cycles_per_inference``: core cycles of one forward pass with its loss, over the test set; None: not counted.
 
     ``emulated_mips`` and ``wall_s`` belong to the host: they differ from run to run.
     """
@@ -133,6 +139,7 @@ class CostFacts:
     energy_uj_per_sample: float | None
     emulated_mips: float | None
     wall_s: float
+    cycles_per_inference: float | None = field(default=None, metadata=_LATER)
 
 
 @dataclass(frozen=True)
@@ -294,10 +301,11 @@ def _decode(kind: Any, plain: Any, path: str) -> Any:
         if not isinstance(plain, Mapping):
             raise ValueError(f"{path}: an object is needed")
         hints = get_type_hints(kind)
-        missing = [_json_name(f) for f in fields(kind) if _json_name(f) not in plain]
+        given = [f for f in fields(kind) if _json_name(f) in plain]
+        missing = [_json_name(f) for f in fields(kind) if f not in given and not f.metadata.get("later")]
         if missing:
             raise ValueError(f"{path}.{missing[0]} is missing")
-        values = {f.name: _decode(hints[f.name], plain[_json_name(f)], f"{path}.{_json_name(f)}") for f in fields(kind)}
+        values = {f.name: _decode(hints[f.name], plain[_json_name(f)], f"{path}.{_json_name(f)}") for f in given}
         return kind(**values)
     if origin is tuple:
         if not isinstance(plain, list):

@@ -17,7 +17,7 @@ from trainbed import __version__
 from trainbed.assets import asset_path
 from trainbed.errors import GuestError, GuestFault, GuestHang, InputError, LinkLost
 from trainbed.explain import explain_expectation, explain_result, figures
-from trainbed.result import Result, Verdict, weights_sha256
+from trainbed.result import Result, Verdict
 from trainbed.scenario import load_scenario
 from trainbed.scenario.find import find_scenario
 from trainbed.session import DEFAULT_GUEST_S, Session
@@ -147,7 +147,7 @@ class RobotLibrary:
     @keyword
     def get_weights_digest(self) -> str:
         """SHA-256 of the weights as they are on the board: equal digests mean equal bits."""
-        return weights_sha256([self._booted.weights()])
+        return self._booted.weights_sha256()
 
     @keyword
     def save_run(self, folder: Path) -> None:

@@ -27,11 +27,10 @@ from trainbed.facts import Finished, Training, make_result
 from trainbed.link.client import Client, LinkCounters
 from trainbed.link.faults import FaultRates, Faults
 from trainbed.prepare import Built, Prepared, build_firmware, prepare
-from trainbed.result import Expectation, Result, save_run
+from trainbed.result import Expectation, Result, save_run, weights_sha256
 from trainbed.scenario.scenario import Scenario
 from trainbed.scenario.schema import ExpectKeys
 from trainbed.trainer import Course, Diverged, EpochDone, Evaluated, Event, Started, Trainer
-from trainbed.weights import load_weights, named_weights
 
 OnEvent = Callable[[Built | Event], None]
 MakeGuest = Callable[[Board, str, GuestImage], Guest]
@@ -64,7 +63,6 @@ class Session:
         self._started = time.monotonic()
         self.prepared: Prepared = prepare(scenario, board=board)
         self.backend = choose_backend(self.prepared.board, backend or scenario.backend)
-        self._initial = load_weights(scenario, self.prepared.network)
         self._sanitize = sanitize
         self._firmware = firmware
         self._open_guest = guest
@@ -78,6 +76,7 @@ class Session:
         self._events: Iterator[Event] = iter(())
         self._epochs: list[EpochDone] = []
         self._tested: Evaluated | None = None
+        self._n_evaluated = 0
         self._diverged: Diverged | None = None
         self._weights: NDArray[np.float32] | None = None
         self._ulp: tuple[int | None] | None = None
@@ -138,7 +137,7 @@ class Session:
             targets=self.prepared.target_table,
             fingerprint=self.prepared.plan.fingerprint,
         )
-        self._trainer = Trainer(self.link, data.train, data.test, course, weights=self._initial)
+        self._trainer = Trainer(self.link, data.train, data.test, course, weights=self._initial())
         self._events = self._trainer.run()
         with self._unbroken():
             started = next(self._events)
@@ -189,8 +188,7 @@ class Session:
         """Keep the run in a folder: firmware.elf, weights.npz, result.json. Its result() must have been asked for."""
         if self._result is None or self._weights is None:
             raise InputError("there is no result to keep yet; ask for result() first")
-        weights = named_weights(self.prepared.network, self._weights)
-        save_run(out, self._result, weights=weights, elf=self.build().firmware.image.elf)
+        save_run(out, self._result, weights=self.parameters(), elf=self.build().firmware.image.elf)
 
     def close(self) -> None:
         """Power off; safe to call twice and after an error."""
@@ -239,12 +237,24 @@ class Session:
         return self._diverged is not None or len(self._epochs) == self.scenario.training.epochs
 
     def weights(self) -> NDArray[np.float32]:
-        """Parameters as they are on the device: float32 [n_parameters], layers in order, weights then bias."""
+        """What is trained, as it is on the device: float32 [n_words], layers in order, weights then bias.
+
+        In the integer precisions the words hold other types: see parameters().
+        """
         self._injected()
         if self._weights is None:
             with self._unbroken():
                 self._weights = self.link.read_parameters()
         return self._weights
+
+    def parameters(self) -> Mapping[str, NDArray[np.generic]]:
+        """Every parameter by name (``<layer>.weights``), as it is on the device; frozen ones as they were built in."""
+        words = self._weights if self._weights is not None else self.weights()
+        return self.prepared.plan.parameters.unpack(words, self.prepared.initial)
+
+    def weights_sha256(self) -> str:
+        """Digest of all parameters: equal digests mean equal bits."""
+        return weights_sha256(self.parameters().values())
 
     def cost(self) -> Cost:
         """Counts since the guest was booted."""
@@ -283,6 +293,7 @@ class Session:
     def _forget(self) -> None:
         """What was known of a guest that is no more."""
         self._broken = self._client = self._faults = None
+        self._n_evaluated = 0
         self._forget_training()
 
     def _forget_training(self) -> None:
@@ -342,6 +353,7 @@ class Session:
             self._diverged = event
         elif isinstance(event, Evaluated):
             self._tested = event
+            self._n_evaluated += event.n_samples
 
     def _check_budget(self) -> None:
         """The budget is of the whole run; a single exchange is held to it by the backend."""
@@ -354,7 +366,12 @@ class Session:
     def _snapshot(self) -> Result:
         """The training so far as a result, not judged."""
         training = Training(
-            tuple(self._epochs), self._tested, self._diverged, self.weights(), len(self.prepared.data.train)
+            tuple(self._epochs),
+            self._tested,
+            self._diverged,
+            tuple(self.parameters().values()),
+            len(self.prepared.data.train),
+            self._n_evaluated,
         )
         guest = self._powered()
         finished = Finished(
@@ -368,13 +385,18 @@ class Session:
         )
         return make_result(finished)
 
+    def _initial(self) -> NDArray[np.float32] | None:
+        """What the device is sent to start from; None: it has a generator of its own."""
+        prepared = self.prepared
+        return prepared.plan.parameters.pack(prepared.initial) if prepared.sends_initial else None
+
     def _agreement(self) -> int | None:
         """Distance of the weights from the twin's after the same epochs, in units in the last place."""
         if self._ulp is None:
             from trainbed.replay import replay  # late: a run that does not ask is not to load the twin
 
             begun = len(self._epochs) + (self._diverged is not None)
-            reference = replay(self.prepared, initial=self._initial, epochs=begun)
+            reference = replay(self.prepared, epochs=begun)
             self._ulp = (ulp_distance(self.weights(), reference),)
         return self._ulp[0]
 

@@ -92,6 +92,8 @@ def _costs(result: Result) -> Table:
     ):
         if counts.total is not None:
             table.add_row(name, *_phases(counts))
+    if cost.cycles_per_inference is not None:
+        table.add_row("inference, core cycles", f"{_count(cost.cycles_per_inference)}", "", "", "")
     if cost.energy_uj_per_sample is not None:
         table.add_row("energy, uJ (modelled)", "", "", "", f"{cost.energy_uj_per_sample:.1f}")
     return table

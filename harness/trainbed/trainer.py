@@ -135,7 +135,7 @@ def seeded_order(seed: int, epoch: int, n: int) -> NDArray[np.int64]:
 class Trainer:
     """Trains a started guest over its link.
 
-    ``weights``: float32 [n_parameters] to start from; None: the seeded generator on the device.
+    ``weights``: parameters to start from as the link carries them, float32 [n_words]; None: the device's generator.
     """
 
     client: Client
@@ -163,6 +163,8 @@ class Trainer:
             last = epoch == self.course.epochs - 1
             if self._n_test() and (last or (every and (epoch + 1) % every == 0)):
                 yield self.evaluate(epoch)
+        if not self.course.epochs and self._n_test():
+            yield self.evaluate(-1)
 
     def read_weights(self) -> NDArray[np.float32]:
         """The parameters as they are on the device: float32 [n_parameters], layers in order, weights then bias."""

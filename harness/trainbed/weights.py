@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights between their forms: one flat array on the device, (weights, bias) pairs by layer, named arrays in an
-npz file.
+"""Float32 weights a run starts from: the seeded generator's, or those of an npz file with ``<layer>.weights`` and
+``<layer>.bias``.
 """
 
 from __future__ import annotations
@@ -16,34 +16,29 @@ from trainbed.network.layers import Network
 from trainbed.scenario.scenario import Scenario, with_line
 
 F32 = NDArray[np.float32]
+Pairs = Sequence[tuple[F32, F32]]
+"""(weights, bias) of each parametric layer, in order."""
 
 
-def split_flat(network: Network, flat: F32) -> list[tuple[F32, F32]]:
-    """(weights, bias) of each parametric layer from float32 ``[n_parameters]``."""
-    pairs, at = [], 0
-    for layer in network.parametric:
-        end = at + layer.n_weights
-        pairs.append((flat[at:end].reshape(layer.weight_shape), flat[end : end + layer.n_biases]))
-        at = end + layer.n_biases
-    return pairs
+def named(network: Network, pairs: Pairs) -> dict[str, F32]:
+    """Arrays as they stand in an npz, layers in order."""
+    arrays = {}
+    for layer, (weights, bias) in zip(network.parametric, pairs, strict=True):
+        arrays[f"{layer.name}.weights"] = weights
+        arrays[f"{layer.name}.bias"] = bias
+    return arrays
 
 
-def join_flat(pairs: Sequence[tuple[F32, F32]]) -> F32:
-    """float32 ``[n_parameters]`` from (weights, bias) of each parametric layer."""
-    return np.concatenate([array.ravel() for pair in pairs for array in pair])
+def pairs_of(network: Network, arrays: Mapping[str, NDArray[np.generic]]) -> list[tuple[F32, F32]]:
+    """(weights, bias) of each parametric layer from named float32 arrays."""
+    return [
+        (np.asarray(arrays[f"{layer.name}.weights"], np.float32), np.asarray(arrays[f"{layer.name}.bias"], np.float32))
+        for layer in network.parametric
+    ]
 
 
-def named_weights(network: Network, flat: F32) -> Mapping[str, F32]:
-    """Arrays as they stand in an npz: ``<layer>.weights`` and ``<layer>.bias``, layers in order."""
-    named = {}
-    for layer, (weights, bias) in zip(network.parametric, split_flat(network, flat), strict=True):
-        named[f"{layer.name}.weights"] = weights
-        named[f"{layer.name}.bias"] = bias
-    return named
-
-
-def load_weights(scenario: Scenario, network: Network) -> F32 | None:
-    """Initial weights a scenario names (``weights: {npz: path}``), flat; None when it names none.
+def load_weights(scenario: Scenario, network: Network) -> dict[str, F32] | None:
+    """Initial weights a scenario names (``weights: {npz: path}``), by name; None when it names none.
 
     Raises ScenarioError at that line when the file is missing, is no npz, or its arrays are not the network's.
     """
@@ -61,27 +56,24 @@ def load_weights(scenario: Scenario, network: Network) -> F32 | None:
         return _checked(network, arrays, str(path))
 
 
-def _checked(network: Network, arrays: Mapping[str, NDArray[np.generic]], origin: str) -> F32:
-    wanted = {f"{layer.name}.weights": layer.weight_shape for layer in network.parametric}
-    wanted |= {f"{layer.name}.bias": (layer.n_biases,) for layer in network.parametric}
+def _checked(network: Network, arrays: Mapping[str, NDArray[np.generic]], origin: str) -> dict[str, F32]:
+    wanted: dict[str, tuple[int, ...]] = {}
+    for layer in network.parametric:
+        wanted[f"{layer.name}.weights"] = layer.weight_shape
+        wanted[f"{layer.name}.bias"] = (layer.n_biases,)
     unknown = sorted(set(arrays) - set(wanted))
     if unknown:
         raise DataError(f"{origin}: '{unknown[0]}' belongs to no layer; expected {', '.join(sorted(wanted))}")
-    pairs = []
-    for layer in network.parametric:
-        pair = []
-        for name in (f"{layer.name}.weights", f"{layer.name}.bias"):
-            if name not in arrays:
-                raise DataError(f"{origin}: '{name}' is missing")
-            array = arrays[name]
-            if array.shape != wanted[name] or array.dtype.kind != "f":
-                raise DataError(
-                    f"{origin}: '{name}' is {array.dtype}{list(array.shape)}, float32{list(wanted[name])} is needed"
-                )
-            values = array.astype(np.float32)
-            if not np.isfinite(values).all():
-                raise DataError(f"{origin}: '{name}' holds values that are not finite")
-            # -0 becomes +0: docs/numerics.md.
-            pair.append(values + np.float32(0))
-        pairs.append((pair[0], pair[1]))
-    return join_flat(pairs)
+    checked = {}
+    for name, shape in wanted.items():
+        if name not in arrays:
+            raise DataError(f"{origin}: '{name}' is missing")
+        array = arrays[name]
+        if array.shape != shape or array.dtype.kind != "f":
+            raise DataError(f"{origin}: '{name}' is {array.dtype}{list(array.shape)}, float32{list(shape)} is needed")
+        values = array.astype(np.float32)
+        if not np.isfinite(values).all():
+            raise DataError(f"{origin}: '{name}' holds values that are not finite")
+        # -0 becomes +0: docs/numerics.md.
+        checked[name] = values + np.float32(0)
+    return checked

@@ -87,9 +87,7 @@ def test_a_silent_board_is_a_hang_with_the_firmware_it_should_run(scenario: Scen
         assert guest.exchange(b"\x00", budget=Budget()) == b""
         with pytest.raises(GuestHang, match=r"did not answer within 0\.05 s"):
             guest.exchange(b"\x00", budget=Budget(wall_s=0.05))
-        with pytest.raises(
-            GuestHang, match=r"said nothing within 3 s at 1000000 baud; is it running .*firmware\.elf"
-        ):
+        with pytest.raises(GuestHang, match=r"said nothing within 3 s at 1000000 baud; is it running .*firmware\.elf"):
             guest.start()
 
 

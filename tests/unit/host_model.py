@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from trainbed.assets import asset_path
 from trainbed.codegen.config import LinkSizes, SampleFormat, write_config
 from trainbed.codegen.model import write_model
+from trainbed.planner.parameters import Arrays
 from trainbed.planner.plan import Plan
 
 _FLOATS = ctypes.POINTER(ctypes.c_float)
@@ -21,13 +22,21 @@ _FLOATS = ctypes.POINTER(ctypes.c_float)
 class HostModel:
     """model.c of a plan, compiled with the host's cc and loaded."""
 
-    def __init__(self, plan: Plan, folder: Path, *, shared_shapes: bool = False, optimize: str = "O1") -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        *,
+        constants: Arrays | None = None,
+        shared_shapes: bool = False,
+        optimize: str = "O1",
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         network = plan.network
         n_inputs = int(np.prod(network.input_shape))
         samples = SampleFormat("float32", n_inputs, network.output_size, labels=False)
         (folder / "trn_config.h").write_text(write_config(plan, samples, LinkSizes(1024, 1024, 0)))
-        (folder / "model.c").write_text(write_model(plan, shared_shapes=shared_shapes))
+        (folder / "model.c").write_text(write_model(plan, constants=constants, shared_shapes=shared_shapes))
         firmware = asset_path("firmware")
         library = folder / "model.so"
         sources = [str(folder / "model.c"), *map(str, (firmware / "src").glob("*.c"))]
@@ -53,8 +62,8 @@ class HostModel:
 
     @property
     def parameters(self) -> NDArray[np.float32]:
-        """A view of the model's parameters."""
-        array = (ctypes.c_float * self._plan.network.n_parameters).in_dll(self._library, "trn_parameters")
+        """A view of what the model trains."""
+        array = (ctypes.c_float * self._plan.parameters.n_words).in_dll(self._library, "trn_parameters")
         return np.frombuffer(array, dtype=np.float32)
 
     def init(self, seed: int) -> None:

@@ -63,6 +63,8 @@ class Config:
             "TRN_N_INPUTS": self.n_inputs,
             "TRN_N_OUTPUTS": self.n_outputs,
             "TRN_N_PARAMETERS": self.n_parameters,
+            "TRN_INPUT_TYPE": "float",
+            "TRN_X_AS_IS": int(self.x_format is XFormat.F32),
             "TRN_X_FORMAT": int(self.x_format),
             "TRN_X_SCALE": f"{self.scale!r}f",
             "TRN_X_OFFSET": f"{self.offset!r}f",

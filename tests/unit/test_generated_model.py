@@ -15,12 +15,14 @@ from trainbed.errors import NetworkError
 from trainbed.network.build import NetworkBuilder
 from trainbed.network.layers import Kind
 from trainbed.network.training import Loss, Sgd
-from trainbed.planner.plan import make_plan
+from trainbed.planner.plan import Plan, make_plan
 from trainbed.reference.twin import Twin
+from trainbed.weights import named
 
 
-def flat(twin: Twin) -> NDArray[np.float32]:
-    return np.concatenate([array.ravel() for pair in twin.weights for array in pair])
+def trained(plan: Plan, twin: Twin) -> NDArray[np.float32]:
+    """What the twin trains, as the device holds it."""
+    return plan.parameters.pack(named(twin.network, twin.weights))
 
 
 def targets(rng: np.random.Generator, loss: Loss, n: int, n_outputs: int) -> NDArray[np.float32]:
@@ -46,10 +48,11 @@ def test_a_generated_model_trains_to_the_same_bits_as_the_twin(
     seed = seed * 3 + list(Loss).index(loss)
     network, optimizer = random_network(seed, loss=loss), random_optimizer(seed)
     plan = make_plan(network, loss=loss, optimizer=optimizer, batch_size=batch_size)
-    model = HostModel(plan, tmp_path, shared_shapes=seed % 4 == 0, optimize=("O2", "O1", "O3")[seed // 3 % 3])
     twin = Twin(network, loss=loss, optimizer=optimizer, seed=seed)
+    constants, level = named(network, twin.weights), ("O2", "O1", "O3")[seed // 3 % 3]
+    model = HostModel(plan, tmp_path, constants=constants, shared_shapes=seed % 4 == 0, optimize=level)
     model.init(seed)
-    assert same_bits(model.parameters, flat(twin))
+    assert same_bits(model.parameters, trained(plan, twin))
     rng = np.random.default_rng(seed)
     for _ in range(6):
         x = rng.standard_normal((batch_size, *network.input_shape), dtype=np.float32)
@@ -58,7 +61,7 @@ def test_a_generated_model_trains_to_the_same_bits_as_the_twin(
         expected = twin.train_batch(x, t)
         assert same_bits(losses, expected.losses)
         assert same_bits(outputs, expected.outputs)
-        assert same_bits(model.parameters, flat(twin))
+        assert same_bits(model.parameters, trained(plan, twin))
     losses, outputs = model.evaluate(x, t)
     expected = twin.evaluate(x, t)
     assert same_bits(losses, expected.losses)
@@ -81,7 +84,7 @@ def test_a_pool_behind_a_convolution_is_compiled_right_at_every_level(tmp_path: 
     x, t = rng.random((4, 8, 8, 1), dtype=np.float32), targets(rng, loss, 4, 3)
     losses, _ = model.train_batch(x, t)
     assert same_bits(losses, twin.train_batch(x, t).losses)
-    assert same_bits(model.parameters, flat(twin))
+    assert same_bits(model.parameters, trained(plan, twin))
 
 
 def test_a_network_without_trainable_layers_is_refused() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import pytest
 from random_networks import random_network, random_optimizer
@@ -18,7 +19,7 @@ from trainbed.planner.explain import explain_plan
 from trainbed.planner.graph import Op, Role, Slot
 from trainbed.planner.memory import check_fit, memory_report
 from trainbed.planner.plan import Plan, make_plan
-from trainbed.planner.storage import check, total_bytes
+from trainbed.planner.storage import check, float32_bytes, total_bytes
 
 
 def depthconv_network() -> Network:
@@ -124,7 +125,7 @@ def test_plans_of_random_networks_pass_their_own_replay_and_stay_near_the_lower_
     plan = make_plan(
         random_network(seed, loss=loss), loss=loss, optimizer=random_optimizer(seed), batch_size=1 + seed % 2
     )
-    check(plan.network, plan.steps, plan.storages)
+    check(plan.steps, plan.storages, partial(float32_bytes, plan.network))
     intervals = [Interval(storage.n_bytes, storage.first, storage.last) for storage in plan.storages]
     assert live_bytes(intervals) <= plan.arena_bytes <= 1.15 * live_bytes(intervals)
     assert explain_plan(plan)
@@ -134,7 +135,7 @@ def test_a_plan_that_overwrites_what_is_still_needed_is_caught() -> None:
     plan = plan_of(depthconv_network())
     moved = tuple(dataclasses.replace(storage, offset=0) for storage in plan.storages)
     with pytest.raises(AssertionError, match="overwr"):
-        check(plan.network, plan.steps, moved)
+        check(plan.steps, moved, partial(float32_bytes, plan.network))
 
 
 def test_a_plan_that_frees_a_value_too_early_is_caught() -> None:
@@ -143,7 +144,7 @@ def test_a_plan_that_frees_a_value_too_early_is_caught() -> None:
     dense = plan.storage_of(Slot(Role.VALUE, "dense_1"))
     wrong = tuple(dataclasses.replace(s, offset=pointwise.offset) if s is dense else s for s in plan.storages)
     with pytest.raises(AssertionError, match="overwr"):
-        check(plan.network, plan.steps, wrong)
+        check(plan.steps, wrong, partial(float32_bytes, plan.network))
 
 
 def test_offsets_reach_the_lower_bound_where_values_live_until_their_backward_step() -> None:

@@ -33,7 +33,7 @@ cost.memory_cycles_per_sample.backward cost.memory_cycles_per_sample.update
 cost.memory_cycles_per_sample.total
 cost.instructions_per_sample.forward cost.instructions_per_sample.backward cost.instructions_per_sample.update
 cost.instructions_per_sample.total
-cost.energy_uj_per_sample cost.emulated_mips cost.wall_s
+cost.energy_uj_per_sample cost.emulated_mips cost.wall_s cost.cycles_per_inference
 weights.file weights.sha256 firmware.elf firmware.sha256
 expectations versions.compiler versions.trainbed host.machine
 """

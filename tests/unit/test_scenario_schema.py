@@ -101,7 +101,7 @@ def test_a_contract_may_be_empty_or_full(scenario_file: Write) -> None:
         ("epochs: 5", "epochs: 5.0", 13, "training.epochs: expected a whole number, found 5.0"),
         ("epochs: 5", "epochs: '5'", 13, "expected a whole number, found the text '5'"),
         ("epochs: 5", "epochs: true", 13, "expected a whole number, found true"),
-        ("epochs: 5", "epochs: 0", 13, "training.epochs: must be at least 1, found 0"),
+        ("epochs: 5", "epochs: -1", 13, "training.epochs: must be at least 0, found -1"),
         (
             "epochs: 5",
             "epochs: 5\n  shuffle: yes",

@@ -228,3 +228,26 @@ def test_a_session_says_what_it_is(open_session: Open) -> None:
     session = open_session()
     session.train(1)
     assert repr(session) == "<Session 'two sensors' on native (native), 1 of 4 epochs trained>"
+
+
+def test_no_epochs_evaluate_a_firmware_whose_parameters_lie_in_flash(open_session: Open) -> None:
+    trained = open_session("expect={}")
+    trained.inject()
+    before = trained.evaluate()
+    fixed = open_session("training.epochs=0", "expect={}")
+    result = fixed.result()
+    assert result.verdict is Verdict.PASSED
+    assert result.training.loss == ()
+    assert (result.test.loss, result.test.accuracy) == (before.loss, before.accuracy)
+    assert fixed.build().memory.parameters == 4  # an empty array has one element in C
+    assert fixed.parameters().keys() == trained.parameters().keys()
+    assert all(np.array_equal(value, trained.parameters()[name]) for name, value in fixed.parameters().items())
+
+
+def test_a_frozen_layer_lies_in_flash_and_is_kept_with_the_others(open_session: Open) -> None:
+    layers = "[{dense: {units: 5, trainable: false, name: held}}, {dense: {units: 1, activation: sigmoid}}]"
+    session = open_session(f"network.layers={layers}")
+    assert session.result().verdict is Verdict.PASSED
+    assert session.build().memory.parameters == 4 * 6
+    assert list(session.parameters()) == ["held.weights", "held.bias", "dense_1.weights", "dense_1.bias"]
+    assert session.weights().shape == (6,)

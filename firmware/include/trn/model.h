@@ -5,10 +5,15 @@
 
 #include <stdint.h>
 
+#include "trn_config.h"
+
+/* What the network reads: float, or in the integer precisions the codes that travel. */
+typedef TRN_INPUT_TYPE trn_input_t;
+
 /* Identifies the plan the firmware was built from; the host compares it. */
 extern const uint32_t trn_model_fingerprint;
 
-/* All parameters, layer by layer in forward order, weights then biases: TRN_N_PARAMETERS floats. */
+/* What is trained, layer by layer in forward order: TRN_N_PARAMETERS words; in float32 weights, then biases. */
 extern float trn_parameters[];
 
 /* Weights from the seeded generator, biases zero, optimizer state zero, gradients zero. */
@@ -25,10 +30,10 @@ void trn_model_begin_batch(int32_t n_samples);
 
 /*
  * Forward, loss, backward of one sample; gradients are added to the batch's.
- * x: TRN_N_INPUTS floats, never written. t: TRN_N_OUTPUTS target values. p: receives TRN_N_OUTPUTS outputs.
+ * x: TRN_N_INPUTS inputs, never written. t: TRN_N_OUTPUTS target values. p: receives TRN_N_OUTPUTS outputs.
  * Returns the loss of the sample.
  */
-float trn_model_train_sample(const float *x, const float *t, float *p);
+float trn_model_train_sample(const trn_input_t *x, const float *t, float *p);
 
 /* Applies the accumulated gradients and leaves them zero. */
 void trn_model_end_batch(void);
@@ -37,9 +42,9 @@ void trn_model_end_batch(void);
 void trn_model_discard_batch(void);
 
 /* Forward and loss of one sample without training. Returns the loss. */
-float trn_model_evaluate(const float *x, const float *t, float *p);
+float trn_model_evaluate(const trn_input_t *x, const float *t, float *p);
 
 /* Forward of one sample: p receives TRN_N_OUTPUTS outputs. */
-void trn_model_predict(const float *x, float *p);
+void trn_model_predict(const trn_input_t *x, float *p);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "trn/model.h"
 #include "trn_config.h"
 #include "trn_messages.h"
 
@@ -13,9 +14,9 @@
 
 /* A sample ready for the model. */
 typedef struct {
-    const float *x;  /* TRN_N_INPUTS floats, where the sample lies or converted into trn_sample */
-    const float *t;  /* TRN_N_OUTPUTS targets */
-    uint16_t label;  /* class, or TRN_NO_LABEL */
+    const trn_input_t *x; /* TRN_N_INPUTS inputs, where the sample lies or converted into trn_sample */
+    const float *t;       /* TRN_N_OUTPUTS targets */
+    uint16_t label;       /* class, or TRN_NO_LABEL */
 } trn_sample_view_t;
 
 #if TRN_RESIDENT_SAMPLES > 0
@@ -42,8 +43,8 @@ bool trn_sample_is_valid(const uint8_t *sample);
  */
 trn_sample_view_t trn_sample_view(const uint8_t *sample);
 
-/* Inputs alone: TRN_X_BYTES, 4-aligned -> TRN_N_INPUTS floats. */
-const float *trn_sample_inputs(const uint8_t *x);
+/* Inputs alone: TRN_X_BYTES, 4-aligned -> TRN_N_INPUTS inputs. */
+const trn_input_t *trn_sample_inputs(const uint8_t *x);
 
 /* Whether outputs p (TRN_N_OUTPUTS floats) say `label`: the first largest; with one output the first nearest target. */
 bool trn_sample_is_correct(const float *p, uint16_t label);

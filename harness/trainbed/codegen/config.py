@@ -57,7 +57,9 @@ def write_config(plan: Plan, samples: SampleFormat, sizes: LinkSizes) -> str:
     constants = {
         "TRN_N_INPUTS": samples.n_inputs,
         "TRN_N_OUTPUTS": samples.n_outputs,
-        "TRN_N_PARAMETERS": plan.network.n_parameters,
+        "TRN_N_PARAMETERS": plan.parameters.n_words,
+        "TRN_INPUT_TYPE": "float" if plan.precision.is_float else "uint8_t",
+        "TRN_X_AS_IS": int(samples.x_dtype == "float32" or not plan.precision.is_float),
         "TRN_X_FORMAT": _X_FORMATS[samples.x_dtype][0],
         "TRN_X_SCALE": c_float(samples.scale),
         "TRN_X_OFFSET": c_float(samples.offset),

@@ -26,12 +26,16 @@ class OptimizerWriter:
 
     def state(self) -> str:
         """Definitions of gradients and state."""
+        if self._plan.inference:
+            return ""
         arrays = (() if self._plan.immediate else ("trn_gradients",)) + self._arrays
         lines = [f"static float {name}[{self._plan.n_trainable}];" for name in arrays]
         return "\n".join([*lines, "static trn_adam_t trn_adam;" if self._adam else "static float trn_lr;"]) + "\n"
 
     def set_lr(self) -> list[str]:
         """Body that takes a new learning rate."""
+        if self._plan.inference:
+            return ["(void)lr;"]
         return ["trn_adam.lr = lr;" if self._adam else "trn_lr = lr;"]
 
     def _constants(self) -> str:
@@ -40,8 +44,10 @@ class OptimizerWriter:
         values = (optimizer.lr, optimizer.beta1, optimizer.beta2, optimizer.eps)
         return ", ".join((*map(c_float, values), "1.0f", "1.0f"))
 
-    def instance(self) -> str:
-        """One function that steps a run of parameters."""
+    def instance(self) -> list[str]:
+        """One function that steps a run of parameters; none where nothing is trained."""
+        if self._plan.inference:
+            return []
         optimizer = self._plan.optimizer
         states = "".join(f", float *{name.removeprefix('trn_')}" for name in self._arrays)
         extra = "float lr_t, " if self._adam else "float lr, "
@@ -53,10 +59,12 @@ class OptimizerWriter:
             call = f"trn_sgd_momentum_step(w, g, velocity, n, lr, {c_float(optimizer.momentum)});"
         else:
             call = "trn_sgd_step(w, g, n, lr);"
-        return f"{signature}\n{{\n    {call}\n}}\n"
+        return [f"{signature}\n{{\n    {call}\n}}\n"]
 
     def reset(self) -> list[str]:
         """Body that zeroes state and gradients."""
+        if self._plan.inference:
+            return []
         lines = [f"memset({name}, 0, sizeof({name}));" for name in self._arrays]
         if self._adam:
             lines.append(f"trn_adam = (trn_adam_t){{{self._constants()}}};")
@@ -66,7 +74,9 @@ class OptimizerWriter:
 
     def clear_gradients(self) -> list[str]:
         """Body that drops what the batch has accumulated; in immediate mode nothing outlives a sample."""
-        return [] if self._plan.immediate else ["memset(trn_gradients, 0, sizeof(trn_gradients));"]
+        return (
+            [] if self._plan.immediate or self._plan.inference else ["memset(trn_gradients, 0, sizeof(trn_gradients));"]
+        )
 
     def clear_layer(self, layer: Layer) -> str:
         """Statement that zeroes one layer's gradient in the arena."""
@@ -78,19 +88,17 @@ class OptimizerWriter:
 
     def step(self) -> list[str]:
         """Body that updates all trainable parameters of a batch."""
-        if self._plan.immediate:
+        if self._plan.immediate or self._plan.inference:
             return []
         body = ["trn_mark_update();", *self.begin_step()]
-        for segment in self._plan.segments:
-            gradients = f"trn_gradients + {segment.state}"
-            body.append(self._update(f"trn_parameters + {segment.parameters}", gradients, segment.state, segment.count))
+        body.append(self._update("trn_parameters", "trn_gradients", 0, self._plan.n_trainable))
         return [*body, "trn_mark_other();"]
 
     def step_layer(self, layer: Layer) -> str:
         """Statement that updates one layer."""
-        state = self._plan.state_offset(layer)
+        state = self._plan.parameter_offset(layer)
         return self._update(self._places.weights(layer), self._places.gradient(layer), state, layer.n_parameters)
 
     def _update(self, w: str, g: str, state: int, count: int) -> str:
-        arrays = "".join(f", {name} + {state}" for name in self._arrays)
+        arrays = "".join(f", {name} + {state}" if state else f", {name}" for name in self._arrays)
         return f"update({'lr_t' if self._adam else 'trn_lr'}, {w}, {g}{arrays}, {count});"

@@ -52,11 +52,11 @@ class Places:
                 cast = "(uint8_t *)" if slot.role in (Role.BITS, Role.INDEX) else ""
                 life = f"{storage.n_bytes} bytes, operations {storage.first} to {storage.last}"
                 lines.append(f"#define {self.slot(slot)} ({cast}(trn_arena + {storage.offset // 4})) /* {life} */")
-        lines += ["", "/* Parameters, and gradients of the trainable ones. */"]
-        for layer in self._plan.network.parametric:
+        lines += ["", "/* Parameters that are trained, and their gradients; the frozen ones are constants. */"]
+        for layer in self._plan.trainable:
             at = self._plan.parameter_offset(layer)
             lines.append(f"#define {self.weights(layer)} (trn_parameters + {at})")
             lines.append(f"#define {self.biases(layer)} (trn_parameters + {at + layer.n_weights})")
-            if layer.trainable and not self._plan.immediate:
-                lines.append(f"#define {self.gradient(layer)} (trn_gradients + {self._plan.state_offset(layer)})")
+            if not self._plan.immediate:
+                lines.append(f"#define {self.gradient(layer)} (trn_gradients + {at})")
         return "\n".join(lines) + "\n"

@@ -111,12 +111,12 @@ def _places(plan: Plan, elf: Path, read: Any) -> list[dict[str, Any]]:
             as_floats = storage.slots[0].role not in (Role.BITS, Role.INDEX)
             title = ", then ".join(map(str, storage.slots))
             places.append(_place(symbols["trn_arena"] + storage.offset, storage.n_bytes, title, read, as_floats))
-    at = symbols.get("trn_parameters")
-    for layer in plan.network.parametric if at is not None else ():
-        assert at is not None
-        for what, n in (("weights", layer.n_weights), ("bias", layer.n_biases)):
-            places.append(_place(at, 4 * n, f"{what} of {layer.name}", read, True))
-            at += 4 * n
+    start = symbols.get("trn_parameters")
+    for field in plan.parameters.fields if start is not None else ():
+        if not field.in_flash:
+            assert start is not None
+            title = f"{field.what} of {field.layer}"
+            places.append(_place(start + field.offset, field.n_bytes, title, read, field.dtype == "float32"))
     return places
 
 

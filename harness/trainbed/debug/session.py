@@ -18,7 +18,6 @@ from trainbed.backends.base import Guest, GuestImage
 from trainbed.boards import Board
 from trainbed.debug.guest import open_debug_guest
 from trainbed.errors import InputError
-from trainbed.result import weights_sha256
 from trainbed.scenario.scenario import Scenario
 from trainbed.session import OnEvent, Session
 
@@ -83,4 +82,4 @@ def debug_scenario(
 
     with Session(scenario, backend=backend, board=board, on_event=on_event, guest=make_guest) as session:
         session.train()
-        return weights_sha256([session.weights()])
+        return session.weights_sha256()

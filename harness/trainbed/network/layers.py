@@ -166,6 +166,10 @@ class Network:
         """Layers that have weights, in order: the order of every weight list."""
         return tuple(layer for layer in self.layers if layer.has_weights)
 
+    def layer(self, name: str) -> Layer:
+        """The layer of that name."""
+        return next(layer for layer in self.layers if layer.name == name)
+
     @property
     def n_parameters(self) -> int:
         """Weights and biases of all layers."""

@@ -82,8 +82,9 @@ class Step:
 class Graph:
     """Names resolved: who produces and who consumes each tensor, and which tensors need a gradient."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, inference: bool = False) -> None:
         self.network = network
+        self.inference = inference
         self._alias: dict[str, str] = {}
         self.layers: list[Layer] = []
         for layer in network.layers:
@@ -97,8 +98,8 @@ class Graph:
             for name in self.inputs(layer):
                 self.consumers[name].append(layer)
         self.output = self.tensor(network.layers[-1].name)
-        self._needs_gradient = self._find_needs_gradient()
-        if self.output not in self._needs_gradient:
+        self._needs_gradient = set() if inference else self._find_needs_gradient()
+        if self.output not in self._needs_gradient and not inference:
             raise NetworkError("no layer of the network is trainable")
 
     def tensor(self, name: str) -> str:
@@ -172,6 +173,11 @@ def training_steps(graph: Graph, *, bits: frozenset[str], immediate: bool) -> tu
         if immediate and layer.has_weights and layer.trainable:
             steps.append(Step(Op.UPDATE, layer, reads=(Slot(Role.GRADIENT, layer.name),), writes=()))
     return tuple(steps)
+
+
+def inference_steps(graph: Graph) -> tuple[Step, ...]:
+    """Operations of one sample where nothing is trained: forward, and the loss for evaluation."""
+    return (*_forward(graph, frozenset()), _loss(graph)[0])
 
 
 def _forward(graph: Graph, bits: frozenset[str]) -> list[Step]:

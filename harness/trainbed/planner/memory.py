@@ -78,7 +78,7 @@ def memory_report(
             parts[part] = parts.get(part, 0) + n_bytes
     rest["alignment"] = static_bytes - sum(symbols.values())
     planned = {
-        "parameters": plan.parameter_bytes,
+        "parameters": max(plan.parameters.ram_bytes, 4),
         "activations": max(plan.arena_bytes, 4),
         "gradients": plan.gradient_bytes,
         "optimizer": plan.optimizer_bytes,
@@ -101,7 +101,9 @@ def estimated_ram(plan: Plan, board: Board, *, sample_bytes: int, link_bytes: in
     """RAM the firmware will need, before it is built; ``sample_bytes``: all sample buffers, ``link_bytes``:
     both frame buffers.
     """
-    return plan.parameter_bytes + plan.training_bytes + sample_bytes + link_bytes + _REST_ESTIMATE + board.stack_bytes
+    return (
+        plan.parameters.ram_bytes + plan.training_bytes + sample_bytes + link_bytes + _REST_ESTIMATE + board.stack_bytes
+    )
 
 
 def check_fit(plan: Plan, board: Board, *, sample_bytes: int, link_bytes: int) -> None:
@@ -129,8 +131,8 @@ def _parts(plan: Plan, sample_bytes: int) -> list[tuple[str, int]]:
             slot.role, slot.role.value
         )
         parts.append((f"{what} of {slot.tensor}", storage.n_bytes))
-    for layer in plan.network.parametric:
-        copies = 1 + (plan.state_floats + (0 if plan.immediate else 1) if layer.trainable else 0)
+    for layer in plan.trainable:
+        copies = 1 + plan.state_floats + (0 if plan.immediate else 1)
         parts.append(
             (f"parameters of {layer.name} with gradients and optimizer state", 4 * layer.n_parameters * copies)
         )

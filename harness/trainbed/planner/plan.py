@@ -7,23 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from itertools import groupby
+from functools import partial
 
 from trainbed.network.layers import Layer, Network
+from trainbed.network.precision import FLOAT32, Precision
 from trainbed.network.training import Adam, Loss, Optimizer
-from trainbed.planner.graph import Graph, Slot, Step, bit_candidates, training_steps
-from trainbed.planner.storage import Storage, check, place, total_bytes
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A contiguous run of trainable parameters: offsets in floats into the parameters and into gradients and
-    optimizer state.
-    """
-
-    parameters: int
-    state: int
-    count: int
+from trainbed.planner.graph import Graph, Slot, Step, bit_candidates, inference_steps, training_steps
+from trainbed.planner.parameters import ParameterLayout, float32_layout
+from trainbed.planner.storage import SlotBytes, Storage, check, float32_bytes, place, total_bytes
 
 
 @dataclass(frozen=True)
@@ -38,6 +29,11 @@ class Plan:
     storages: tuple[Storage, ...]
     immediate: bool
     """Each layer is updated as soon as its gradient is known; gradients live in the arena."""
+    parameters: ParameterLayout
+    """Where the parameters lie: what is trained in RAM, what is frozen in flash."""
+    precision: Precision = FLOAT32
+    inference: bool = False
+    """Nothing is trained: forward passes only, all parameters in flash."""
 
     @property
     def arena_bytes(self) -> int:
@@ -47,7 +43,7 @@ class Plan:
     @property
     def trainable(self) -> tuple[Layer, ...]:
         """Layers whose parameters are updated, in forward order."""
-        return tuple(layer for layer in self.network.parametric if layer.trainable)
+        return () if self.inference else tuple(layer for layer in self.network.parametric if layer.trainable)
 
     @property
     def n_trainable(self) -> int:
@@ -73,8 +69,8 @@ class Plan:
 
     @property
     def parameter_bytes(self) -> int:
-        """All weights and biases."""
-        return 4 * self.network.n_parameters
+        """All weights and biases, in RAM and flash."""
+        return self.parameters.ram_bytes + self.parameters.flash_bytes
 
     @property
     def training_bytes(self) -> int:
@@ -88,51 +84,50 @@ class Plan:
         return next(storage for storage in self.storages if slot in storage.slots)
 
     def parameter_offset(self, layer: Layer) -> int:
-        """Index of a layer's first weight in the parameters, in floats."""
-        before = self.network.parametric[: self.network.parametric.index(layer)]
-        return sum(other.n_parameters for other in before)
-
-    def state_offset(self, layer: Layer) -> int:
-        """Index of a trainable layer's first weight in gradients and optimizer state, in floats."""
-        return sum(other.n_parameters for other in self.trainable[: self.trainable.index(layer)])
-
-    @property
-    def segments(self) -> tuple[Segment, ...]:
-        """Neighbouring trainable layers, joined: what one call of the optimizer covers."""
-        joined = []
-        for trainable, run in groupby(self.network.parametric, key=lambda layer: layer.trainable):
-            layers = list(run)
-            if trainable:
-                count = sum(layer.n_parameters for layer in layers)
-                joined.append(Segment(self.parameter_offset(layers[0]), self.state_offset(layers[0]), count))
-        return tuple(joined)
+        """Index of a trainable layer's first weight in trn_parameters, gradients and optimizer state, in floats."""
+        return self.parameters.of(layer.name, "weights").offset // 4
 
     @property
     def fingerprint(self) -> int:
         """32 bits that identify network and training method; host and device compare them."""
-        text = repr((self.network, self.loss, self.optimizer, self.immediate))
+        text = repr((self.network, self.loss, self.optimizer, self.immediate, self.precision, self.inference))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
 
 
-def make_plan(network: Network, *, loss: Loss, optimizer: Optimizer, batch_size: int) -> Plan:
-    """Plan the training of a network: keep as little as possible for as short as possible.
+def make_plan(
+    network: Network,
+    *,
+    loss: Loss,
+    optimizer: Optimizer,
+    batch_size: int,
+    inference: bool = False,
+) -> Plan:
+    """Plan the training of a network in float32: keep as little as possible for as short as possible.
 
     Each tensor that backward needs only for a relu-like derivative is kept as bits where that makes the arena smaller.
-    Raises NetworkError when nothing is trainable.
+    ``inference``: nothing is trained. Raises NetworkError when something is to be trained and nothing can.
     """
-    graph = Graph(network)
+    slot_bytes = partial(float32_bytes, network)
     immediate = batch_size == 1
+    steps, storages = arrange(Graph(network, inference=inference), slot_bytes, immediate=immediate)
+    layout = float32_layout(network, frozen=inference)
+    return Plan(network, loss, optimizer, batch_size, steps, storages, immediate, layout, inference=inference)
+
+
+def arrange(graph: Graph, slot_bytes: SlotBytes, *, immediate: bool) -> tuple[tuple[Step, ...], tuple[Storage, ...]]:
+    """Steps and storages with the smallest arena found, checked."""
     chosen: frozenset[str] = frozenset()
-    best = _placed(graph, chosen, immediate=immediate)
+    best = _placed(graph, slot_bytes, chosen, immediate=immediate)
     for tensor in bit_candidates(graph):
-        trial = _placed(graph, chosen | {tensor}, immediate=immediate)
+        trial = _placed(graph, slot_bytes, chosen | {tensor}, immediate=immediate)
         if total_bytes(trial[1]) < total_bytes(best[1]):
             chosen, best = chosen | {tensor}, trial
-    steps, storages = best
-    check(network, steps, storages)
-    return Plan(network, loss, optimizer, batch_size, steps, storages, immediate)
+    check(*best, slot_bytes)
+    return best
 
 
-def _placed(graph: Graph, bits: frozenset[str], *, immediate: bool) -> tuple[tuple[Step, ...], tuple[Storage, ...]]:
-    steps = training_steps(graph, bits=bits, immediate=immediate)
-    return steps, place(graph.network, steps)
+def _placed(
+    graph: Graph, slot_bytes: SlotBytes, bits: frozenset[str], *, immediate: bool
+) -> tuple[tuple[Step, ...], tuple[Storage, ...]]:
+    steps = inference_steps(graph) if graph.inference else training_steps(graph, bits=bits, immediate=immediate)
+    return steps, place(steps, slot_bytes)

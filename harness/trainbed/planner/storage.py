@@ -5,12 +5,15 @@ nothing is overwritten.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trainbed.network.layers import Network
 from trainbed.planner.arena import Interval, arena_bytes, assign_offsets
 from trainbed.planner.graph import Role, Slot, Step
+
+SlotBytes = Callable[[Slot], int]
+"""Size of a slot, by the precision of the plan."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,9 @@ class Storage:
     offset: int
 
 
-def slot_bytes(network: Network, slot: Slot) -> int:
+def float32_bytes(network: Network, slot: Slot) -> int:
     """Size of a slot: float32 per element, one byte per pooling index, one bit per element for bits."""
-    layer = next(layer for layer in network.layers if layer.name == slot.tensor)
+    layer = network.layer(slot.tensor)
     if slot.role is Role.BITS:
         return (layer.out_size + 7) // 8
     if slot.role is Role.INDEX:
@@ -72,7 +75,7 @@ def merge_in_place(steps: Sequence[Step]) -> dict[Slot, Slot]:
     return {slot: find(slot) for slot in spans}
 
 
-def place(network: Network, steps: Sequence[Step]) -> tuple[Storage, ...]:
+def place(steps: Sequence[Step], slot_bytes: SlotBytes) -> tuple[Storage, ...]:
     """Storage of all slots with offsets in the arena, in order of offset."""
     spans = lives(steps)
     groups: dict[Slot, list[Slot]] = {}
@@ -80,7 +83,7 @@ def place(network: Network, steps: Sequence[Step]) -> tuple[Storage, ...]:
         groups.setdefault(root, []).append(slot)
     intervals = [
         Interval(
-            n_bytes=max(slot_bytes(network, slot) for slot in slots),
+            n_bytes=max(slot_bytes(slot) for slot in slots),
             first=min(spans[slot][0] for slot in slots),
             last=max(spans[slot][1] for slot in slots),
         )
@@ -100,7 +103,7 @@ def total_bytes(storages: Sequence[Storage]) -> int:
     return arena_bytes(intervals, [storage.offset for storage in storages])
 
 
-def check(network: Network, steps: Sequence[Step], storages: Sequence[Storage]) -> None:
+def check(steps: Sequence[Step], storages: Sequence[Storage], slot_bytes: SlotBytes) -> None:
     """Replay the steps byte by byte; raises AssertionError where a step would read what another has overwritten.
 
     The planner runs it on every plan: a wrong plan would be a silently wrong training run.
@@ -111,16 +114,16 @@ def check(network: Network, steps: Sequence[Step], storages: Sequence[Storage]) 
         allowed = set(step.in_place)
         for slot in step.reads:
             start = where[slot].offset
-            span = holds[start : start + slot_bytes(network, slot)]
+            span = holds[start : start + slot_bytes(slot)]
             assert all(owner == slot for owner in span), (
                 f"{step.op.value} of {step.layer.name} reads {slot}, overwritten before"
             )
         for slot in step.writes:
             start = where[slot].offset
-            end = start + slot_bytes(network, slot)
+            end = start + slot_bytes(slot)
             for source in step.reads:
                 low = where[source].offset
-                overlap = start < low + slot_bytes(network, source) and low < end
+                overlap = start < low + slot_bytes(source) and low < end
                 same_place = (source, slot) in allowed and low == start
                 assert not overlap or same_place, (
                     f"{step.op.value} of {step.layer.name} overwrites {source} while reading it"

@@ -86,7 +86,7 @@ class TrainingKeys(Keys):
     fused: bool = False
     loss: Choice[Loss]
     optimizer_keys: OptimizerKeys = Field(alias="optimizer")
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)]
+    epochs: Annotated[int, Field(ge=0, le=1_000_000)]
     batch_size: Annotated[int, Field(ge=1, le=65535)]
     shuffle: bool = True
     seed: Seed = 1
@@ -213,6 +213,7 @@ class ExpectKeys(Keys):
     flash_bytes: Bound | None = None
     stack_bytes: Bound | None = None
     cycles_per_sample: Bound | None = None
+    cycles_per_inference: Bound | None = None
     energy_uj_per_sample: Bound | None = None
 
 

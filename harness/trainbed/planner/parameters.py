@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where each parameter lies: what is trained in RAM, in one block the link moves in words of four bytes; what is
+frozen in flash.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainbed.network.layers import Layer, Network
+
+Arrays = Mapping[str, NDArray[np.generic]]
+"""Arrays of parameters by the names of their fields."""
+
+_ALIGNMENT = 4
+
+
+@dataclass(frozen=True)
+class Field:
+    """One array of parameters: ``what`` of a layer, its type, its place."""
+
+    layer: str
+    what: str
+    """``weights``, ``bias``, or what a precision adds, such as ``scale``."""
+    dtype: str
+    """Name of a NumPy type; little-endian on every device."""
+    shape: tuple[int, ...]
+    in_flash: bool = False
+    offset: int = 0
+    """Bytes from the start of trn_parameters; 0 in flash, where each field is a constant of its own."""
+
+    @property
+    def name(self) -> str:
+        """Name in an npz: ``<layer>.<what>``."""
+        return f"{self.layer}.{self.what}"
+
+    @property
+    def count(self) -> int:
+        """Elements."""
+        return math.prod(self.shape)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes without padding."""
+        return self.count * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True)
+class ParameterLayout:
+    """All fields in the order in which they are named, kept and hashed."""
+
+    fields: tuple[Field, ...]
+
+    @property
+    def ram_bytes(self) -> int:
+        """Length of trn_parameters: whole words."""
+        ends = (field.offset + field.n_bytes for field in self.fields if not field.in_flash)
+        return _aligned(max(ends, default=0))
+
+    @property
+    def flash_bytes(self) -> int:
+        """Constants."""
+        return sum(field.n_bytes for field in self.fields if field.in_flash)
+
+    @property
+    def n_words(self) -> int:
+        """Words of trn_parameters, as the link counts them."""
+        return self.ram_bytes // 4
+
+    def of(self, layer: str, what: str) -> Field:
+        """The field ``what`` of a layer. Raises KeyError."""
+        for field in self.fields:
+            if field.layer == layer and field.what == what:
+                return field
+        raise KeyError(f"{layer}.{what}")
+
+    def pack(self, arrays: Arrays) -> NDArray[np.float32]:
+        """The fields in RAM as the link carries them: float32 ``[n_words]``, the bits of whatever they are."""
+        block = np.zeros(self.ram_bytes, np.uint8)
+        for field in self.fields:
+            if not field.in_flash:
+                block[field.offset : field.offset + field.n_bytes] = _bytes_of(field, arrays[field.name])
+        return block.view("<f4").astype(np.float32, copy=False)
+
+    def unpack(self, words: NDArray[np.float32], constants: Arrays) -> dict[str, NDArray[np.generic]]:
+        """Every field by name, those in flash taken from ``constants``: the opposite of pack()."""
+        block = np.ascontiguousarray(words, dtype="<f4").view(np.uint8)
+        arrays: dict[str, NDArray[np.generic]] = {}
+        for field in self.fields:
+            if field.in_flash:
+                arrays[field.name] = np.asarray(constants[field.name])
+            else:
+                part = block[field.offset : field.offset + field.n_bytes]
+                arrays[field.name] = part.view(np.dtype(field.dtype).newbyteorder("<")).reshape(field.shape).copy()
+        return arrays
+
+
+def lay_out(fields: Iterable[Field]) -> ParameterLayout:
+    """Fields with their offsets: those in RAM one behind the other, each at a multiple of four bytes."""
+    placed, at = [], 0
+    for field in fields:
+        placed.append(
+            Field(field.layer, field.what, field.dtype, field.shape, field.in_flash, 0 if field.in_flash else at)
+        )
+        if not field.in_flash:
+            at += _aligned(field.n_bytes)
+    return ParameterLayout(tuple(placed))
+
+
+def float32_layout(network: Network, *, frozen: bool = False) -> ParameterLayout:
+    """Weights and biases as float32; ``frozen``: every layer is."""
+
+    def fields(layer: Layer) -> Iterable[Field]:
+        in_flash = frozen or not layer.trainable
+        yield Field(layer.name, "weights", "float32", layer.weight_shape, in_flash)
+        yield Field(layer.name, "bias", "float32", (layer.n_biases,), in_flash)
+
+    return lay_out(field for layer in network.parametric for field in fields(layer))
+
+
+def _aligned(n_bytes: int) -> int:
+    return -(-n_bytes // _ALIGNMENT) * _ALIGNMENT
+
+
+def _bytes_of(field: Field, array: NDArray[np.generic]) -> NDArray[np.uint8]:
+    assert array.dtype == np.dtype(field.dtype) and array.shape == field.shape, (
+        f"{field.name}: {array.dtype}{list(array.shape)}, planned {field.dtype}{list(field.shape)}"
+    )
+    little = np.ascontiguousarray(array, dtype=np.dtype(field.dtype).newbyteorder("<"))
+    return little.reshape(-1).view(np.uint8)
