@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
@@ -14,14 +14,6 @@ from trainbed.boards import Board
 from trainbed.errors import BuildError, InputError, MissingTool
 
 _UNICORN_SOCS = ("nrf52840",)
-_LATER: Mapping[str, str] = {
-    "renode": "this version of trainbed has no Renode backend yet",
-    "simavr": "this version of trainbed has no simavr backend yet",
-    "yasimavr": "this version of trainbed has no yasimavr backend yet",
-}
-
-BACKENDS = ("unicorn", "native", "qemu", "serial", *_LATER)
-"""All backends trainbed knows by name."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +28,9 @@ class Availability:
 
 def availability(backend: str) -> Availability:
     """What this machine offers of a backend. Raises InputError for a name that is no backend."""
-    if backend == "native":
-        return Availability(True, "host", "")
-    if backend == "unicorn":
-        return _unicorn()
-    if backend == "qemu":
-        return _qemu()
-    if backend == "serial":
-        return _serial()
-    if backend in _LATER:
-        return Availability(False, "", "", _LATER[backend])
-    raise InputError(f"no backend named '{backend}'; backends: {', '.join(BACKENDS)}")
+    if backend not in _BACKENDS:
+        raise InputError(f"no backend named '{backend}'; backends: {', '.join(BACKENDS)}")
+    return _BACKENDS[backend].availability()
 
 
 def available(backend: str) -> tuple[bool, str, str]:
@@ -76,21 +60,7 @@ def choose_backend(board: Board, requested: str = "auto") -> str:
 
 def open_guest(board: Board, backend: str, image: GuestImage) -> Guest:
     """A guest for a firmware, not started yet; a worker is leased at start(). Raises InputError, MissingTool."""
-    backend = choose_backend(board, backend)
-    if backend == "native":
-        from trainbed.backends.host_process import HostProcessGuest
-
-        return HostProcessGuest(image)
-    if backend == "qemu":
-        from trainbed.backends.qemu.config import config_for
-        from trainbed.backends.qemu.guest import QemuGuest
-
-        return QemuGuest(config_for(board, image))
-    if backend == "serial":
-        from trainbed.backends.serial import SerialGuest, serial_port
-
-        return SerialGuest(image, port=serial_port(), baud=board.baud)
-    return _open_unicorn(board, image)
+    return _BACKENDS[choose_backend(board, backend)].open(board, image)
 
 
 def _open_unicorn(board: Board, image: GuestImage) -> Guest:
@@ -114,6 +84,25 @@ def _open_unicorn(board: Board, image: GuestImage) -> Guest:
         stack_top=image.stack_top,
     )
     return WorkerGuest("unicorn", availability("unicorn").version, config, image=image)
+
+
+def _open_native(board: Board, image: GuestImage) -> Guest:
+    from trainbed.backends.host_process import HostProcessGuest
+
+    return HostProcessGuest(image)
+
+
+def _open_qemu(board: Board, image: GuestImage) -> Guest:
+    from trainbed.backends.qemu.config import config_for
+    from trainbed.backends.qemu.guest import QemuGuest
+
+    return QemuGuest(config_for(board, image))
+
+
+def _open_serial(board: Board, image: GuestImage) -> Guest:
+    from trainbed.backends.serial import SerialGuest, serial_port
+
+    return SerialGuest(image, port=serial_port(), baud=board.baud)
 
 
 def _unicorn() -> Availability:
@@ -152,8 +141,39 @@ def _serial() -> Availability:
     return Availability(True, package_version("pyserial"), NAME_PORT)
 
 
+def _later(name: str) -> _Backend:
+    reason = f"this version of trainbed has no {name} backend yet"
+
+    def open_guest(board: Board, image: GuestImage) -> Guest:
+        raise MissingTool(f"backend '{name}'", install="", detail=reason)
+
+    return _Backend(lambda: Availability(False, "", "", reason), open_guest)
+
+
 def _require(backend: str) -> None:
     found = availability(backend)
     if not found.usable:
         install = found.install or "(nothing to install: choose another backend)"
         raise MissingTool(f"backend '{backend}'", install=install, detail=found.reason)
+
+
+@dataclass(frozen=True)
+class _Backend:
+    """What the registry needs of a backend; neither function may import the emulator before it is called."""
+
+    availability: Callable[[], Availability]
+    open: Callable[[Board, GuestImage], Guest]
+
+
+_BACKENDS: Mapping[str, _Backend] = {
+    "unicorn": _Backend(_unicorn, _open_unicorn),
+    "native": _Backend(lambda: Availability(True, "host", ""), _open_native),
+    "qemu": _Backend(_qemu, _open_qemu),
+    "serial": _Backend(_serial, _open_serial),
+    "renode": _later("Renode"),
+    "simavr": _later("simavr"),
+    "yasimavr": _later("yasimavr"),
+}
+
+BACKENDS = tuple(_BACKENDS)
+"""All backends trainbed knows by name."""
