@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ class Memory:
     origin: int
     length: int
     kind: str
-    """``flash`` or ``ram``."""
+    """``flash``, ``ram`` or ``code``, a RAM for code alone."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,18 @@ class Energy:
     active_ma: float
     volts: float
     source: str
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What a part's boot ROM wants to find in flash, beside the firmware. Offsets from the start of flash."""
+
+    vectors: int
+    """Of the firmware's vector table."""
+    sections: Mapping[str, int]
+    """Section of the port -> offset."""
+    checksum: str = ""
+    """Section that ends in the ROM's CRC-32 of it."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +64,10 @@ class Board:
     flash_timing: str | None
     stack_bytes: int
     energy: Energy | None
-    options: Mapping[str, Any]
+    code_in: str = "flash"
+    """Kind of the memory code runs from. If it is not flash, start-up code copies it there."""
+    boot: Boot | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
     """What a single backend needs beyond the above, e.g. ``options["renode"]``."""
 
     def memory(self, kind: str) -> Memory | None:
@@ -93,7 +108,7 @@ def _parse(path: Path) -> Board:
         Memory(name=key, origin=value["origin"], length=value["length"], kind=value.get("kind", key))
         for key, value in raw.get("memories", {}).items()
     )
-    energy = raw.get("energy")
+    energy, boot = raw.get("energy"), raw.get("boot")
     return Board(
         name=path.stem,
         title=raw["title"],
@@ -106,5 +121,7 @@ def _parse(path: Path) -> Board:
         flash_timing=raw.get("flash_timing"),
         stack_bytes=raw.get("stack_bytes", 0),
         energy=Energy(**energy) if energy else None,
+        code_in=raw.get("code_in", "flash"),
+        boot=Boot(**boot) if boot else None,
         options=raw.get("options", {}),
     )

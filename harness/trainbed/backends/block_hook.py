@@ -116,11 +116,12 @@ class BlockCounter:
 
     # -- life ------------------------------------------------------------------------------------------------------
 
-    def attach(self, uc: Uc) -> None:
+    def attach(self, uc: Uc, *, copied_code: Sequence[tuple[int, bytes]] = ()) -> None:
         """Installs the block hook, and a code hook on every division found in executable memory.
 
         The firmware must be in guest memory (divisions are found, and cached costs are keyed, by its bytes) and nothing
-        may have run yet: Unicorn does not apply hooks to blocks it has translated.
+        may have run yet: Unicorn does not apply hooks to blocks it has translated. ``copied_code``: (address, bytes) of
+        code that the firmware itself will put into RAM.
         """
         if self._uc is not None:
             raise ValueError("this counter is attached already; make one counter per guest")
@@ -133,6 +134,7 @@ class BlockCounter:
             for begin, end, permissions in guest.mem_regions()
             if permissions & UC_PROT_EXEC
         ]
+        code += copied_code
         self._costs = BlockCostCache(self._model, code)
         self._insert(self._costs.known())
         self._hook(UC_HOOK_BLOCK, self._lib.trn_on_block, ctypes.addressof(self._state), 1, 0)

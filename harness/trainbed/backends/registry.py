@@ -13,8 +13,6 @@ from trainbed.backends.base import Guest, GuestImage
 from trainbed.boards import Board
 from trainbed.errors import BuildError, InputError, MissingTool
 
-_UNICORN_SOCS = ("nrf52840",)
-
 
 @dataclass(frozen=True)
 class Availability:
@@ -64,25 +62,10 @@ def open_guest(board: Board, backend: str, image: GuestImage) -> Guest:
 
 
 def _open_unicorn(board: Board, image: GuestImage) -> Guest:
-    from trainbed.backends.unicorn.config import MachineConfig
+    from trainbed.backends.unicorn.config import machine_config
     from trainbed.backends.worker_guest import WorkerGuest
 
-    flash = board.memory("flash")
-    if board.soc not in _UNICORN_SOCS or flash is None:
-        raise InputError(f"the unicorn backend has no model of {board.soc}; it knows: {', '.join(_UNICORN_SOCS)}")
-    config = MachineConfig(
-        soc=board.soc,
-        core=board.core,
-        clock_hz=board.clock_hz,
-        flash_timing=board.flash_timing,
-        elf=str(image.elf),
-        sha256=image.sha256,
-        vectors=flash.origin,
-        marks=dict(image.marks),
-        functions=tuple(image.functions),
-        stack_low=image.stack_low,
-        stack_top=image.stack_top,
-    )
+    config = machine_config(board, image)
     return WorkerGuest("unicorn", availability("unicorn").version, config, image=image)
 
 

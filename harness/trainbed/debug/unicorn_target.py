@@ -16,6 +16,7 @@ from trainbed.backends.base import Budget, Cost
 from trainbed.backends.failure import Failure, GuestStopped
 from trainbed.backends.unicorn import core_registers
 from trainbed.backends.unicorn.config import MachineConfig
+from trainbed.backends.unicorn.cores import CORES
 from trainbed.backends.unicorn.engine import unicorn
 from trainbed.backends.unicorn.guest import UnicornGuest
 from trainbed.backends.unicorn.machine import Machine
@@ -84,7 +85,7 @@ class DebuggedMachine(Machine):
     """Halts where gdb wants it to."""
 
     def __init__(self, config: MachineConfig) -> None:
-        self.has_fpu = config.core.endswith("f")
+        self.has_fpu = CORES[config.core].has_fpu
         self.breakpoints: set[int] = set()
         self.watchpoints: set[Watchpoint] = set()
         self._hooked: tuple[frozenset[int], frozenset[Watchpoint]] = (frozenset(), frozenset())
@@ -211,17 +212,15 @@ class DebuggedMachine(Machine):
 
     def read_memory(self, address: int, n_bytes: int) -> bytes:
         """Flash and RAM: reading a peripheral could change it. Raises BadAddress."""
-        if not (self._soc.flash.holds(address, n_bytes) or self._soc.ram.holds(address, n_bytes)):
+        if not any(memory.holds(address, n_bytes) for memory in self._soc.memories):
             raise BadAddress
         return self.read(address, n_bytes)
 
     def write_memory(self, address: int, data: bytes) -> None:
         """Changes RAM, or code in flash. Raises BadAddress."""
-        if self._soc.flash.holds(address, len(data)):
-            self.write(address, data)
+        if not any(memory.holds(address, len(data)) for memory in self._soc.memories):
+            raise BadAddress
+        self.write(address, data)
+        if self._holds_code(address) or self._holds_code(address + len(data) - 1):
             self._uc.ctl_flush_tb()
             self.counter.flush()
-        elif self._soc.ram.holds(address, len(data)):
-            self.write(address, data)
-        else:
-            raise BadAddress

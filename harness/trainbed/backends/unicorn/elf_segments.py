@@ -10,14 +10,25 @@ from pathlib import Path
 from trainbed.errors import InputError
 
 _PT_LOAD = 1
+_EXECUTABLE = 1
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Bytes at their load address: initial values of RAM variables lie in flash, where start-up code finds them."""
+    """Bytes at their load address: initial values of RAM variables lie in flash, where start-up code finds them.
+
+    ``runs_at``: where start-up code puts them; ``executable``: they are code.
+    """
 
     address: int
     content: bytes
+    runs_at: int = 0
+    executable: bool = False
+
+    @property
+    def is_copied_code(self) -> bool:
+        """Code that does not run where it is loaded."""
+        return self.executable and self.runs_at != self.address
 
 
 def read_segments(path: Path) -> tuple[Segment, ...]:
@@ -29,7 +40,8 @@ def read_segments(path: Path) -> tuple[Segment, ...]:
     entry_size, count = struct.unpack_from("<HH", data, 42)
     segments = []
     for i in range(count):
-        kind, offset, _, physical, n_bytes = struct.unpack_from("<IIIII", data, table + i * entry_size)
+        kind, offset, runs_at, physical, n_bytes, _, flags = struct.unpack_from("<7I", data, table + i * entry_size)
         if kind == _PT_LOAD and n_bytes:
-            segments.append(Segment(physical, data[offset : offset + n_bytes]))
+            content = data[offset : offset + n_bytes]
+            segments.append(Segment(physical, content, runs_at, bool(flags & _EXECUTABLE)))
     return tuple(segments)

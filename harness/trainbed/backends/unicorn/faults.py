@@ -6,14 +6,14 @@ A callback of the engine only notes the fault and stops the guest: the program c
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from unicorn import arm_const as arm
 
 from trainbed.backends.failure import Failure, GuestStopped
 from trainbed.backends.unicorn.config import MachineConfig
 from trainbed.backends.unicorn.engine import unicorn
-from trainbed.backends.unicorn.nrf52840.memory import Region
+from trainbed.backends.unicorn.soc import Soc
 
 _PARKS = "trn_fault_"
 """Functions the firmware parks in when it can go no further."""
@@ -28,17 +28,6 @@ _KINDS = {
     unicorn.UC_ERR_FETCH_UNALIGNED: "unaligned", unicorn.UC_ERR_INSN_INVALID: "undefined_instruction",
     unicorn.UC_ERR_EXCEPTION: "undefined_instruction",
 }  # fmt: skip
-
-
-class Soc(Protocol):
-    """What a fault's message needs of the part."""
-
-    flash: Region
-    ram: Region
-
-    def unit_name(self, address: int) -> str:
-        """Name of the peripheral at an address no model answers."""
-        ...
 
 
 class FaultReporter:
@@ -145,7 +134,7 @@ class FaultReporter:
         return address is not None and low - _STACK_REACH <= address < low
 
     def _instruction(self, pc: int) -> str:
-        if not self._soc.flash.holds(pc, 4):
+        if not any(memory.holds(pc, 4) for memory in self._soc.memories):
             return ""
         first, second = (int.from_bytes(bytes(self._uc.mem_read(pc + i, 2)), "little") for i in (0, 2))
         wide = first >> 11 in (0b11101, 0b11110, 0b11111)

@@ -18,16 +18,18 @@ from trainbed.backends.block_hook import BlockCounter
 from trainbed.backends.failure import Failure, GuestStopped
 from trainbed.backends.unicorn import core_registers, exceptions
 from trainbed.backends.unicorn.config import MachineConfig
+from trainbed.backends.unicorn.cores import CORES
 from trainbed.backends.unicorn.dwt import Dwt
 from trainbed.backends.unicorn.elf_segments import read_segments
 from trainbed.backends.unicorn.engine import unicorn
 from trainbed.backends.unicorn.faults import FaultReporter
 from trainbed.backends.unicorn.first_look import FirstLook
-from trainbed.backends.unicorn.nrf52840.soc import Nrf52840
-from trainbed.backends.unicorn.nvic import SVC, Nvic
+from trainbed.backends.unicorn.memory import Region
+from trainbed.backends.unicorn.nvic import SVC
 from trainbed.backends.unicorn.pages import Place, map_peripherals
 from trainbed.backends.unicorn.scb import Scb
 from trainbed.backends.unicorn.schedule import NEVER, Schedule
+from trainbed.backends.unicorn.soc import Parts, make_soc
 from trainbed.backends.unicorn.systick import SysTick
 from trainbed.errors import InputError
 
@@ -36,7 +38,6 @@ _VAIN_SLEEPS = 20_000
 """As many WFI in a row end at once, at one place: an interrupt is pending that the guest neither takes nor clears."""
 _SLICE_CYCLES = 50_000_000
 """The guest is stopped this often to look at the wall clock: some five times a second."""
-_CORES = {"cortex-m4": arm.UC_CPU_ARM_CORTEX_M4, "cortex-m4f": arm.UC_CPU_ARM_CORTEX_M4}
 _INTR_SVC, _INTR_BREAKPOINT, _INTR_RETURN = 2, 7, 8
 _UNTIL = 0xFFFF_FFFF
 
@@ -47,25 +48,43 @@ class Machine:
     def __init__(self, config: MachineConfig) -> None:
         self.config = config
         self._uc: Any = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
-        self._uc.ctl_set_cpu_model(_CORES[config.core])
+        self._core = CORES[config.core]
+        self._uc.ctl_set_cpu_model(self._core.engine)
         self.counter = BlockCounter(
-            config.core.removesuffix("f"), memory=config.flash_timing, marks=config.marks, functions=config.functions
+            self._core.timing, memory=config.flash_timing, marks=config.marks, functions=config.functions
         )
+        self._asleep = False
         self._schedule = Schedule(self._event_posted)
-        self._nvic = Nvic(Nrf52840.n_interrupts, on_change=self._interrupts_changed)
-        self._soc = Nrf52840(
-            self, self._schedule, self._nvic, clock_hz=config.clock_hz, on_idle_polling=self._guest_polls_for_input
+        self._segments = read_segments(Path(config.elf))
+        self._copied_code = [segment for segment in self._segments if segment.is_copied_code]
+        parts = Parts(
+            bus=self,
+            schedule=self._schedule,
+            clock_hz=config.clock_hz,
+            baud=config.baud,
+            ram=None if config.ram is None else Region(*config.ram),
+            on_idle_polling=self._guest_polls_for_input,
+            core_waits=lambda: self._asleep,
         )
+        self._soc = make_soc(config, parts, self._interrupts_changed)
+        self._nvic = self._soc.nvic
         self.uart = self._soc.uart
         self._systick = SysTick(self._schedule, self._nvic, now=self.now)
         self._dwt = Dwt(now=self.now)
-        self._scb = Scb(self._nvic, self._dwt, on_reset=self._reset_requested, on_fpu=self._fpu_switched)
+        self._scb = Scb(
+            self._core,
+            self._nvic,
+            self._dwt,
+            cache_bytes=self._soc.cache_bytes,
+            on_reset=self._reset_requested,
+            on_fpu=self._fpu_switched,
+        )
         self._scb.current_exception = lambda: exceptions.current_exception(self._uc)
         self._faults = FaultReporter(self._uc, config, self._soc)
-        self._soc.map_memories(self._uc)
+        self._soc.map_memories(self._uc, self._copied_code)
         places: tuple[Place, ...] = (
             *self._soc.places,
-            (0xE000_1000, 0x1000, 0, self._dwt),
+            *(() if self._core.v6m else ((0xE000_1000, 0x1000, 0, self._dwt),)),
             (0xE000_E010, 0x10, 0, self._systick),
             (0xE000_E100, 0x400, 0, self._nvic),
             (0xE000_E000, 0x1000, 0, self._scb),
@@ -74,40 +93,38 @@ class Machine:
         self._load_flash()
         self._install_hooks()
         self._after_build = self._uc.context_save()
-        self._vectors = struct.unpack("<II", bytes(self._uc.mem_read(config.vectors, 8)))
 
     # -- power -----------------------------------------------------------------------------------------------------
 
     def power_on(self) -> None:
         """Reset state of everything; RAM cleared, stack painted, counters at zero. Runs nothing yet."""
         self._uc.context_restore(self._after_build)
-        if self._soc.nvmc.dirty:
+        if self._soc.flash_changed:
             self._load_flash()
             self._uc.ctl_flush_tb()
             self.counter.flush()
-        ram = self._soc.ram
-        self._uc.mem_write(ram.origin, bytes(ram.length))
+        for unit in (*self._soc.units, self._systick, self._dwt, self._scb):
+            unit.reset()
+        start = self._soc.boot(self._uc, self.config.vectors)
         if self.config.stack_top > self.config.stack_low:
             n_bytes = self.config.stack_top - self.config.stack_low
             self._uc.mem_write(self.config.stack_low, bytes([STACK_PAINT]) * n_bytes)
         self.counter.reset()
         self._schedule.clear()
         self._nvic.reset()
-        for unit in (*self._soc.units, self._systick, self._dwt, self._scb):
-            unit.reset()
         self._faults.clear()
         self._first_look.fpu_enabled = False
-        self._scb.vtor = self.config.vectors
+        self._scb.vtor = start.vtor
         self._asleep = False
         self._vain_sleeps = 0
         self._slept_at = 0
         self._polls_for_input = False
         self._trap = 0
         self._uc.reg_write(arm.UC_ARM_REG_CONTROL, 0)
-        self._uc.reg_write(arm.UC_ARM_REG_MSP, self._vectors[0])
-        self._uc.reg_write(arm.UC_ARM_REG_SP, self._vectors[0])
+        self._uc.reg_write(arm.UC_ARM_REG_MSP, start.sp)
+        self._uc.reg_write(arm.UC_ARM_REG_SP, start.sp)
         self._uc.reg_write(arm.UC_ARM_REG_LR, 0xFFFF_FFFF)
-        self._pc = self._vectors[1] & ~1
+        self._pc = start.pc
 
     # -- what peripherals see (Bus) --------------------------------------------------------------------------------
 
@@ -131,7 +148,7 @@ class Machine:
 
     def registers(self) -> dict[str, int]:
         """All registers of the core by name."""
-        names = core_registers.ALL if self.config.core.endswith("f") else core_registers.GENERAL | core_registers.SYSTEM
+        names = core_registers.ALL if self._core.has_fpu else core_registers.GENERAL | core_registers.SYSTEM
         return {name: int(self._uc.reg_read(number)) for name, number in names.items()} | {"pc": self._pc}
 
     def ram(self) -> tuple[int, bytes]:
@@ -197,7 +214,12 @@ class Machine:
 
     def _is_wfe(self, address: int) -> bool:
         """The engine leaves WFE as if it did not know it."""
-        return self._soc.flash.holds(address, 2) and self.read(address, 2) == b"\x20\xbf"
+        return self._holds_code(address) and self.read(address, 2) == b"\x20\xbf"
+
+    def _holds_code(self, address: int) -> bool:
+        return self._soc.flash.holds(address, 2) or any(
+            segment.runs_at <= address < segment.runs_at + len(segment.content) for segment in self._copied_code
+        )
 
     def _wake(self, end_cycles: int) -> bool:
         """Sleeps until an interrupt wakes the core; False when none will without the host."""
@@ -290,23 +312,22 @@ class Machine:
 
     def _install_hooks(self) -> None:
         uc = self._uc
-        self.counter.attach(uc)
+        copied = [(segment.runs_at, segment.content) for segment in self._copied_code]
+        self.counter.attach(uc, copied_code=copied)
         self._first_look = FirstLook(uc, on_fault=self._faults.at_instruction)
         uc.hook_add(unicorn.UC_HOOK_INTR, self._on_trap)
         uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid_access)
-        code = self.read(self._soc.flash.origin, self._soc.flash.length)
-        for address in exceptions.find_unmasking(code, self._soc.flash.origin):
-            uc.hook_add(unicorn.UC_HOOK_CODE, self._on_unmasking, begin=address, end=address)
+        flash = self._soc.flash
+        for origin, code in ((flash.origin, self.read(flash.origin, flash.length)), *copied):
+            for address in exceptions.find_unmasking(code, origin):
+                uc.hook_add(unicorn.UC_HOOK_CODE, self._on_unmasking, begin=address, end=address)
 
     def _on_trap(self, uc: Any, number: int, _user: Any) -> None:
         self._trap = number
         uc.emu_stop()
 
     def _on_invalid_access(self, _uc: Any, access: int, address: int, size: int, value: int, _user: Any) -> bool:
-        if access == unicorn.UC_MEM_WRITE_PROT and self._soc.nvmc.writable and self._soc.flash.holds(address, size):
-            old = int.from_bytes(self.read(address, size), "little")
-            self.write(address, (old & value).to_bytes(size, "little"))
-            self._soc.nvmc.programmed()
+        if access == unicorn.UC_MEM_WRITE_PROT and self._soc.program_flash(address, size, value):
             return True  # the engine drops the store itself
         self._faults.invalid_access(access, address)
         return False
@@ -339,7 +360,7 @@ class Machine:
     def _load_flash(self) -> None:
         flash = self._soc.flash
         self._uc.mem_write(flash.origin, b"\xff" * flash.length)
-        for segment in read_segments(Path(self.config.elf)):
+        for segment in self._segments:
             if not flash.holds(segment.address, len(segment.content)):
                 raise InputError(
                     f"{self.config.elf} has content at 0x{segment.address:08x}, where the part has no flash"

@@ -15,18 +15,20 @@ from collections.abc import Callable
 from trainbed.backends.unicorn.registers import WORD, Unmodelled, words_only
 
 SVC, PENDSV, SYSTICK, EXTERNAL = 11, 14, 15, 16
-_PRIORITY_BITS = 0xE0
-"""The nRF52840 implements the three upper bits of a priority."""
 THREAD_PRIORITY = 256
 
 
 class Nvic:
-    """NVIC registers 0xE000E100-0xE000E4EF and the state of all exceptions."""
+    """NVIC registers 0xE000E100-0xE000E4EF and the state of all exceptions.
+
+    ``priority_bits``: how many upper bits of a priority the part implements.
+    """
 
     name = "NVIC"
 
-    def __init__(self, n_interrupts: int, *, on_change: Callable[[], None]) -> None:
+    def __init__(self, n_interrupts: int, *, priority_bits: int = 3, on_change: Callable[[], None]) -> None:
         self.n_interrupts = n_interrupts
+        self._priority_mask = 0xFF00 >> priority_bits & 0xFF
         self._on_change = on_change
         self.reset()
 
@@ -84,8 +86,8 @@ class Nvic:
         if not candidates:
             return None
         limit = min((self._priority[number] for number in self.active), default=THREAD_PRIORITY)
-        if basepri & _PRIORITY_BITS:
-            limit = min(limit, basepri & _PRIORITY_BITS)
+        if basepri & self._priority_mask:
+            limit = min(limit, basepri & self._priority_mask)
         if primask:
             limit = min(limit, 0)
         if faultmask:
@@ -95,7 +97,7 @@ class Nvic:
 
     def set_priority(self, number: int, value: int) -> None:
         """Priority of an exception; bits the part does not implement read as zero."""
-        self._priority[number] = value & _PRIORITY_BITS
+        self._priority[number] = value & self._priority_mask
         self._on_change()
 
     def priority(self, number: int) -> int:

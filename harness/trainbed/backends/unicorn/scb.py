@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""System control block, debug and floating-point control registers of an Armv7-M core. Source: Armv7-M manual B3.2."""
+"""System control block, debug, cache and floating-point control registers of a Cortex-M.
+
+Sources: Armv7-M manual B3.2 and B3.5 (cache maintenance: B2.2.7), Armv6-M manual B3.2.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from trainbed.backends.unicorn.cores import CoreFacts
 from trainbed.backends.unicorn.dwt import Dwt
 from trainbed.backends.unicorn.nvic import EXTERNAL, PENDSV, SYSTICK, Nvic
 from trainbed.backends.unicorn.registers import Unmodelled, words_only
@@ -23,7 +27,14 @@ _RESET_VALUES = {
 _PLAIN = (_ACTLR, _SCR, _CCR, _SHCSR, _FPCCR, _FPCAR, _FPDSCR, _MMFAR, _BFAR, _AIRCR)
 """Registers that hold what was written; none of their bits changes how this machine behaves."""
 _WRITE_ONE_CLEARS = (_CFSR, _HFSR, _DFSR)
-_CONSTANT = {_CPUID: 0x410F_C241, _MPU_TYPE: 0, _ICTR: 1}
+_V6M = frozenset((_CPUID, _ICSR, _VTOR, _AIRCR, _SCR, _CCR, _SHCSR, _MPU_TYPE, _DEMCR))
+"""What an Armv6-M core has of all these, beside the priorities; the rest faults."""
+_CCSIDR, _CSSELR = 0xD80, 0xD84
+_ICIALLU, _BPIALL = 0xF50, 0xF78
+_CACHE_WRITES = (*range(_ICIALLU, _BPIALL + 4, 4), 0xFA8)
+"""Invalidate and clean: nothing to do, the engine has no caches. 0xFA8: AHB slave control, with the TCM registers."""
+_TCM_CONTROL = (0xF90, 0xF94, 0xF98, 0xF9C, 0xFA0)
+_CACHE_LINE = 32
 _FEATURES = range(0xD40, 0xD80, 4)
 """CPU identification registers: read as zero."""
 
@@ -33,7 +44,21 @@ class Scb:
 
     name = "SCB"
 
-    def __init__(self, nvic: Nvic, dwt: Dwt, *, on_reset: Callable[[], None], on_fpu: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        core: CoreFacts,
+        nvic: Nvic,
+        dwt: Dwt,
+        *,
+        cache_bytes: int,
+        on_reset: Callable[[], None],
+        on_fpu: Callable[[bool], None],
+    ) -> None:
+        self._core = core
+        self._cache_bytes = cache_bytes
+        # The table holds 16 + n vectors of four bytes and lies on a multiple of its size, rounded up to a power of two.
+        self._table_bytes = max(128 if not core.v6m else 256, 1 << (4 * (16 + nvic.n_interrupts) - 1).bit_length())
+        self._constant = {_CPUID: core.cpuid, _MPU_TYPE: 0, _ICTR: (nvic.n_interrupts - 1) // 32}
         self._nvic = nvic
         self._dwt = dwt
         self._on_reset = on_reset
@@ -56,6 +81,7 @@ class Scb:
         if _SHPR <= offset < _SHPR + 12:
             return sum(self._nvic.priority(offset - _SHPR + 4 + i) << 8 * i for i in range(size))
         words_only(size)
+        self._check_offered(offset)
         if offset == _ICSR:
             return self._interrupt_state()
         if offset == _VTOR:
@@ -64,12 +90,16 @@ class Scb:
             return self._cpacr
         if offset == _DEMCR:
             return _TRCENA if self._dwt.powered else 0
-        if offset in _CONSTANT:
-            return _CONSTANT[offset]
+        if offset in self._constant:
+            return self._constant[offset]
         if offset in _FEATURES:
             return 0
         if offset in _PLAIN or offset in _WRITE_ONE_CLEARS:
             return self._values.get(offset, 0)
+        if self._core.has_caches and offset in (_CSSELR, *_TCM_CONTROL):
+            return self._values.get(offset, 0)
+        if self._core.has_caches and offset == _CCSIDR:
+            return self._cache_geometry()
         raise Unmodelled(f"no register at 0x{0xE000E000 + offset:08x}")
 
     def write(self, offset: int, size: int, value: int) -> None:
@@ -78,11 +108,12 @@ class Scb:
                 self._nvic.set_priority(offset - _SHPR + 4 + i, value >> 8 * i & 0xFF)
             return
         words_only(size)
+        self._check_offered(offset)
         if offset == _ICSR:
             self._set_interrupt_state(value)
         elif offset == _VTOR:
-            if value & 0xFF:  # 16 + 48 vectors of four bytes: the table must lie on a multiple of 256
-                raise Unmodelled(f"VTOR 0x{value:08x} is not a multiple of 256")
+            if value % self._table_bytes:
+                raise Unmodelled(f"VTOR 0x{value:08x} is not a multiple of {self._table_bytes}")
             self.vtor = value
         elif offset == _CPACR:
             before = self.fpu_enabled
@@ -93,12 +124,24 @@ class Scb:
             self._dwt.power(on=bool(value & _TRCENA))
         elif offset == _AIRCR:
             self._write_reset_control(value)
-        elif offset in _PLAIN:
+        elif offset in _PLAIN or (self._core.has_caches and offset in (_CSSELR, *_TCM_CONTROL)):
             self._values[offset] = value
+        elif self._core.has_caches and offset in _CACHE_WRITES:
+            pass
         elif offset in _WRITE_ONE_CLEARS:
             self._values[offset] = self._values.get(offset, 0) & ~value
         else:
             raise Unmodelled(f"no writable register at 0x{0xE000E000 + offset:08x}")
+
+    def _cache_geometry(self) -> int:
+        """CCSIDR of the instruction cache (two ways) or the data cache (four), whichever CSSELR selects."""
+        ways = 2 if self._values.get(_CSSELR, 0) & 1 else 4
+        sets = self._cache_bytes // (_CACHE_LINE * ways)
+        return 0xF000_0001 | (sets - 1) << 13 | (ways - 1) << 3
+
+    def _check_offered(self, offset: int) -> None:
+        if self._core.v6m and offset not in _V6M:
+            raise Unmodelled(f"this core has no register at 0x{0xE000E000 + offset:08x}")
 
     def _write_reset_control(self, value: int) -> None:
         if value >> 16 != 0x05FA:

@@ -1,28 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory map of the nRF52840, and what a peripheral may do on the bus. Source: Product Specification v1.7, 4.2, 4.4."""
+"""Memory map of the nRF52840. Source: Product Specification v1.7, 4.2, 4.4."""
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import Protocol
 
-
-@dataclass(frozen=True)
-class Region:
-    """A range of addresses."""
-
-    origin: int
-    length: int
-
-    @property
-    def end(self) -> int:
-        """First address behind the region."""
-        return self.origin + self.length
-
-    def holds(self, address: int, n_bytes: int = 1) -> bool:
-        """True if all of ``n_bytes`` from ``address`` on lie in the region."""
-        return self.origin <= address and address + n_bytes <= self.end
+from trainbed.backends.unicorn.memory import Region
 
 
 FLASH = Region(0x0000_0000, 0x0010_0000)
@@ -55,23 +38,3 @@ def factory_information() -> bytes:
     for offset, value in _FICR_VALUES.items():
         struct.pack_into("<I", content, offset, value)
     return bytes(content)
-
-
-class Bus(Protocol):
-    """The machine as a peripheral sees it."""
-
-    def now(self) -> int:
-        """Guest time in core cycles."""
-        ...
-
-    def sleep_until(self, time: int) -> None:
-        """Moves guest time forward; nobody pays."""
-        ...
-
-    def read(self, address: int, n_bytes: int) -> bytes:
-        """Bytes of memory."""
-        ...
-
-    def write(self, address: int, data: bytes) -> None:
-        """Changes memory, flash included."""
-        ...

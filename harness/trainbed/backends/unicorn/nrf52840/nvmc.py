@@ -6,7 +6,8 @@ The core halts while flash is worked on; that time passes as sleep. Writing clea
 
 from __future__ import annotations
 
-from trainbed.backends.unicorn.nrf52840.memory import FLASH, FLASH_PAGE, Bus
+from trainbed.backends.unicorn.memory import Bus
+from trainbed.backends.unicorn.nrf52840.memory import FLASH, FLASH_PAGE
 from trainbed.backends.unicorn.registers import BusFault, Unmodelled, words_only
 
 _READY, _READYNEXT, _CONFIG, _ERASEPAGE, _ICACHECNF = 0x400, 0x408, 0x504, 0x508, 0x540

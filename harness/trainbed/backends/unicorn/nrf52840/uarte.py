@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from trainbed.backends.unicorn.nrf52840.memory import RAM, Bus
+from trainbed.backends.unicorn.memory import Bus
+from trainbed.backends.unicorn.nrf52840.memory import RAM
 from trainbed.backends.unicorn.registers import WORD, BusFault, Unmodelled, words_only
 from trainbed.backends.unicorn.schedule import Schedule
 
