@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,7 +31,12 @@ def random_at(key: int, index: int) -> int:
 
 def random_stream(key: int, n: int) -> U32:
     """The first ``n`` numbers of the stream ``key``, ``[n]`` uint32."""
-    return _mix(np.arange(n, dtype=np.uint32) * np.uint32(_STEP) + np.array([key & _MASK], np.uint32))
+    return random_numbers(key, np.arange(n))
+
+
+def random_numbers(key: int, index: NDArray[Any]) -> U32:
+    """Numbers of the stream ``key`` at each index."""
+    return _mix(index.astype(np.uint32) * np.uint32(_STEP) + np.array([key & _MASK], np.uint32))
 
 
 def uniform(key: int, n: int) -> F32:

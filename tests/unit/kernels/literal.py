@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from kernels.shim import F32, LEAKY_RELU, NONE, RELU, SIGMOID, WARNINGS, compile_c, scratch
 from kernels.windows import Shape, backward_input, backward_weights, forward, numbers, shape_of
+from numpy.typing import NDArray
 
 from trainbed.network.layers import Activation
 from trainbed.reference import ops
@@ -176,16 +177,24 @@ CORES = {
 _RETURN, _DATA, _STACK = 0x000FF000, 0x20010000, 0x20100000
 
 
+CORES_WITHOUT_FLOAT = {
+    "M7": "-mcpu=cortex-m7 -mfloat-abi=hard -mfpu=fpv5-sp-d16",
+    "M3": "-mcpu=cortex-m3 -mfloat-abi=soft",
+}
+"""More cores for kernels that do not depend on a float unit."""
+
+
 @cache
-def _image(core: str, optimize: str) -> tuple[dict[str, int], list[tuple[int, bytes]]]:
+def _image(source: Path, core: str, optimize: str) -> tuple[dict[str, int], list[tuple[int, bytes]]]:
     from elftools.elf.elffile import ELFFile
 
     folder = scratch()
     (folder / "literal.ld").write_text(_LINK)
-    elf = folder / f"literal-{list(CORES).index(core)}-{optimize}.elf"
-    flags = [*CORES[core].split(), "-mthumb", f"-{optimize}", "-nostartfiles", "-T", str(folder / "literal.ld")]
+    cores = CORES | CORES_WITHOUT_FLOAT
+    elf = folder / f"{source.stem}-{list(cores).index(core)}-{optimize}.elf"
+    flags = [*cores[core].split(), "-mthumb", f"-{optimize}", "-nostartfiles", "-T", str(folder / "literal.ld")]
     compile_c(
-        [_source()], elf, compiler="arm-none-eabi-gcc", flags=[*flags, "-Wl,--no-warn-rwx-segments", "-Wl,-e,0", "-lm"]
+        [source], elf, compiler="arm-none-eabi-gcc", flags=[*flags, "-Wl,--no-warn-rwx-segments", "-Wl,-e,0", "-lm"]
     )
     with elf.open("rb") as file:
         image = ELFFile(file)
@@ -199,12 +208,23 @@ def _image(core: str, optimize: str) -> tuple[dict[str, int], list[tuple[int, by
 
 def run_on_core(core: str, index: int, array: F32, *, optimize: str = "O2") -> F32:
     """The same on an emulated core: a bare call, no board."""
+    return np.asarray(run_image(_source(), core, optimize, f"layer_{index}", array))
+
+
+def run_image(source: Path, core: str, optimize: str, symbol: str, array: NDArray[Any]) -> NDArray[Any]:
+    """What a function makes of a copy of the array it is given the address of, on an emulated core."""
     from unicorn import UC_ARCH_ARM, UC_MODE_MCLASS, UC_MODE_THUMB, UC_PROT_EXEC, UC_PROT_READ, arm_const
     from unicorn.unicorn_py3.unicorn import Uc
 
-    functions, segments = _image(core, optimize)
+    functions, segments = _image(source, core, optimize)
+    models = {
+        "M4": arm_const.UC_CPU_ARM_CORTEX_M4,
+        "M7": arm_const.UC_CPU_ARM_CORTEX_M7,
+        "M3": arm_const.UC_CPU_ARM_CORTEX_M3,
+        "M0": arm_const.UC_CPU_ARM_CORTEX_M0,
+    }
     uc: Any = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
-    uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4 if "M4" in core else arm_const.UC_CPU_ARM_CORTEX_M0)
+    uc.ctl_set_cpu_model(models[core[:2]])
     uc.mem_map(0, 1 << 20, UC_PROT_READ | UC_PROT_EXEC)
     uc.mem_map(0x20000000, 1 << 20)
     for address, content in segments:
@@ -213,9 +233,8 @@ def run_on_core(core: str, index: int, array: F32, *, optimize: str = "O2") -> F
     uc.reg_write(arm_const.UC_ARM_REG_SP, _STACK)
     uc.reg_write(arm_const.UC_ARM_REG_R0, _DATA)
     uc.reg_write(arm_const.UC_ARM_REG_LR, _RETURN | 1)
-    uc.emu_start(functions[f"layer_{index}"] | 1, _RETURN)
-    after: F32 = np.frombuffer(bytes(uc.mem_read(_DATA, array.nbytes)), np.float32).copy()
-    return after
+    uc.emu_start(functions[symbol] | 1, _RETURN)
+    return np.frombuffer(bytes(uc.mem_read(_DATA, array.nbytes)), array.dtype).copy()
 
 
 def avr_compiles() -> None:

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* 8-bit convolution: x uint8 [in_h, in_w, in_c], w int8 [out_c, kernel_h, kernel_w, in_c], b int32 [out_c], y uint8 and e int8
+ * [out_h, out_w, out_c], dx int8 like x. Taps outside the input are left out, as if padding had the code of 0. */
+#ifndef TRN_INT8_CONV2D_H
+#define TRN_INT8_CONV2D_H
+
+#include "trn/int8/base.h"
+#include "trn/int8/detail/dot.h"
+#include "trn/int8/detail/outer.h"
+#include "trn/int8/gradient.h"
+
+/* `pixels` x `filters` outputs, the first of them (i, j, o), over the taps rows x columns. */
+TRN_KERNEL void trn_i8_conv2d_block(trn_i8_codes_t x, const int8_t *w, const int32_t *b, trn_window_t s, trn_i8_sink_t to, trn_size_t i,
+                                    trn_run_t rows, trn_size_t j, trn_run_t columns, trn_size_t pixels, trn_size_t o, trn_size_t filters)
+{
+    const trn_size_t in_c = s.in_c, in_row = s.in_w * in_c, w_row = s.kernel_w * in_c, filter = s.kernel_h * w_row;
+    int32_t acc[4];
+    trn_i8_start(acc, b == NULL ? NULL : b + o, filters);
+    for (trn_size_t u = 0; u < rows.count; u++) {
+        trn_i8_codes_t run = x;
+        run.at += (rows.at + u) * in_row + columns.at * in_c;
+        trn_i8_dot(acc, run, pixels, w + o * filter + (rows.first + u) * w_row + columns.first * in_c, filter, filters,
+                   columns.count * in_c);
+    }
+    trn_i8_finish(acc, pixels, filters, (i * s.out_w + j) * s.out_c, s.out_c, o, to);
+}
+
+TRN_KERNEL void trn_i8_conv2d_pixels(trn_i8_codes_t x, const int8_t *w, const int32_t *b, trn_window_t s, trn_i8_sink_t to, trn_size_t i,
+                                     trn_run_t rows, trn_size_t j, trn_run_t columns, trn_size_t pixels)
+{
+    trn_size_t o = 0;
+    for (; o + 2 <= s.out_c; o += 2) {
+        trn_i8_conv2d_block(x, w, b, s, to, i, rows, j, columns, pixels, o, 2);
+    }
+    if (o < s.out_c) {
+        trn_i8_conv2d_block(x, w, b, s, to, i, rows, j, columns, pixels, o, 1);
+    }
+}
+
+/* The sums of a convolution, handed to `to`. Two neighbouring pixels that use all taps share the weights. */
+TRN_KERNEL void trn_i8_conv2d(trn_i8_codes_t x, const int8_t *w, const int32_t *b, trn_window_t s, trn_i8_sink_t to)
+{
+    const trn_run_t inside = trn_outputs_with_all_taps(s.in_w, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
+    x.next = (trn_size_t)s.stride_w * s.in_c;
+    for (trn_size_t i = 0; i < s.out_h; i++) {
+        const trn_run_t rows = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
+        for (trn_size_t j = 0; j < s.out_w;) {
+            if (j >= inside.first && j + 2 <= inside.first + inside.count) {
+                const trn_run_t all = {0, s.kernel_w, j * s.stride_w - s.pad_left};
+                trn_i8_conv2d_pixels(x, w, b, s, to, i, rows, j, all, 2);
+                j += 2;
+            } else {
+                const trn_run_t columns = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
+                trn_i8_conv2d_pixels(x, w, b, s, to, i, rows, j, columns, 1);
+                j++;
+            }
+        }
+    }
+}
+
+/* y[i, j, o] = out(b[o] + sum over u, v, c of w[o, u, v, c] (x[i stride_h + u - pad_top, j stride_w + v - pad_left, c] - z_x)) */
+TRN_KERNEL void trn_i8_conv2d_forward(const uint8_t *x, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s, int32_t z_x,
+                                      trn_i8_output_t out)
+{
+    trn_i8_conv2d((trn_i8_codes_t){x, 0, false, z_x}, w, b, s, (trn_i8_sink_t){.kind = TRN_I8_TO_CODES, .y = y, .output = out});
+}
+
+/* wt[c, kernel_h-1-u, kernel_w-1-v, k] = w[o_k, u, v, c], o_k the k-th structure that takes part: with it an input gradient is a
+ * convolution. */
+TRN_KERNEL void trn_i8_conv2d_transpose(const int8_t *w, int8_t *wt, trn_window_t s, trn_i8_structures_t which)
+{
+    const trn_size_t taps = (trn_size_t)s.kernel_h * s.kernel_w, in_c = s.in_c, n = trn_i8_count(which, s.out_c);
+    for (trn_size_t k = 0; k < n; k++) {
+        const int8_t *from = w + trn_i8_structure(which, k) * taps * in_c;
+        for (trn_size_t t = taps - 1; t >= 0; t--) {
+            for (trn_size_t c = 0; c < in_c; c++) {
+                wt[(c * taps + t) * n + k] = *from++;
+            }
+        }
+    }
+}
+
+/* Bytes of scratch for the input gradient of a convolution: the transposed weights of `n` structures and, if these are not all, their
+ * slices of the error. */
+#define TRN_I8_CONV2D_INPUT_SCRATCH(s, n)                                            \
+    (TRN_I8_WORDS((trn_size_t)(n) * (s).kernel_h * (s).kernel_w * (s).in_c) +        \
+     ((n) == (s).out_c ? 0 : TRN_I8_WORDS((trn_size_t)(n) * (s).out_h * (s).out_w)))
+
+/* dx of `pixels` x `channels` inputs, the first of them (a, b, c), the pixels stride_w apart; wt transposed, e with n channels. */
+TRN_KERNEL void trn_i8_conv2d_input_block(const int8_t *wt, trn_i8_codes_t e, trn_window_t s, trn_size_t n, trn_i8_sink_t to,
+                                          trn_size_t a, trn_run_t rows, trn_size_t b, trn_run_t columns, trn_size_t pixels, trn_size_t c,
+                                          trn_size_t channels)
+{
+    const trn_size_t w_row = s.kernel_w * n, filter = s.kernel_h * w_row;
+    int32_t acc[4] = {0, 0, 0, 0};
+    for (trn_size_t u = 0; u < rows.count; u++) {
+        const int8_t *w = wt + c * filter + (s.kernel_h - 1 - rows.first - u * s.stride_h) * w_row;
+        trn_i8_codes_t run = e;
+        run.at += (rows.at - u) * s.out_w * n;
+        if (s.stride_w == 1) { /* the columns' taps lie side by side, the last one first */
+            run.at += (columns.at - columns.count + 1) * n;
+            trn_i8_dot(acc, run, pixels, w + (s.kernel_w - columns.first - columns.count) * n, filter, channels, columns.count * n);
+        } else {
+            run.at += columns.at * n;
+            for (trn_size_t v = 0; v < columns.count; v++) {
+                trn_i8_dot(acc, run, pixels, w + (s.kernel_w - 1 - columns.first - v * s.stride_w) * n, filter, channels, n);
+                run.at -= n;
+            }
+        }
+    }
+    trn_i8_finish(acc, pixels, channels, (a * s.in_w + b) * s.in_c, s.stride_w * s.in_c, c, to);
+}
+
+TRN_KERNEL void trn_i8_conv2d_input_pixels(const int8_t *wt, trn_i8_codes_t e, trn_window_t s, trn_size_t n, trn_i8_sink_t to,
+                                           trn_size_t a, trn_run_t rows, trn_size_t b, trn_run_t columns, trn_size_t pixels)
+{
+    trn_size_t c = 0;
+    for (; c + 2 <= s.in_c; c += 2) {
+        trn_i8_conv2d_input_block(wt, e, s, n, to, a, rows, b, columns, pixels, c, 2);
+    }
+    if (c < s.in_c) {
+        trn_i8_conv2d_input_block(wt, e, s, n, to, a, rows, b, columns, pixels, c, 1);
+    }
+}
+
+/* dx[a, b, c] = error(sum over u, v, o of w[o, u, v, c] e[(a + pad_top - u) / stride_h, (b + pad_left - v) / stride_w, o]), over the taps
+ * for which both quotients are whole and inside e, and the structures o that take part; dx never overlaps e.
+ * scratch: TRN_I8_CONV2D_INPUT_SCRATCH bytes, on a word. */
+TRN_KERNEL void trn_i8_conv2d_backward_input(const int8_t *w, const int8_t *e, int8_t *dx, trn_window_t s, trn_i8_error_t error,
+                                             trn_i8_structures_t which, int8_t *scratch)
+{
+    const trn_size_t n = trn_i8_count(which, s.out_c);
+    trn_i8_conv2d_transpose(w, scratch, s, which);
+    if (which.list != NULL) {
+        int8_t *slices = scratch + TRN_I8_WORDS(n * s.kernel_h * s.kernel_w * s.in_c);
+        trn_i8_gather(e, slices, (trn_size_t)s.out_h * s.out_w, s.out_c, which);
+        e = slices;
+    }
+    const trn_i8_codes_t codes = {(const uint8_t *)e, n, true, 0};
+    const trn_i8_sink_t to = {.kind = TRN_I8_TO_ERROR, .dx = dx, .error = error};
+    for (trn_size_t a = 0; a < s.in_h; a++) {
+        const trn_run_t rows = trn_taps_of_input(a, s.out_h, s.kernel_h, s.stride_h, s.pad_top);
+        for (trn_size_t start = 0; start < trn_min(s.stride_w, s.in_w); start++) {
+            for (trn_size_t b = start; b < s.in_w;) {
+                const trn_run_t columns = trn_taps_of_input(b, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
+                const trn_run_t second = trn_taps_of_input(b + s.stride_w, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
+                if (b + s.stride_w < s.in_w && trn_same_taps(columns, second)) {
+                    trn_i8_conv2d_input_pixels(scratch, codes, s, n, to, a, rows, b, columns, 2);
+                    b += 2 * s.stride_w;
+                } else {
+                    trn_i8_conv2d_input_pixels(scratch, codes, s, n, to, a, rows, b, columns, 1);
+                    b += s.stride_w;
+                }
+            }
+        }
+    }
+}
+
+/* Sums of the gradient of one filter pair's taps: for `filters` (1 or 2) filters o0, o1 and the first n_c input channels,
+ * to0/to1[u, v, c] += sum over i, j of e[i, j, o] (x[...] - z_x). */
+TRN_KERNEL void trn_i8_conv2d_weights_filters(const uint8_t *x, const int8_t *e, int32_t *to0, int32_t *to1, trn_window_t s, int32_t z_x,
+                                              trn_size_t o0, trn_size_t o1, trn_size_t filters, trn_size_t n_c)
+{
+    const trn_size_t in_c = s.in_c, out_c = s.out_c, in_row = s.in_w * in_c, out_row = s.out_w * out_c;
+    for (trn_size_t u = 0; u < s.kernel_h; u++) {
+        const trn_run_t rows = trn_outputs_of_tap(u, s.in_h, s.out_h, s.stride_h, s.pad_top);
+        for (trn_size_t v = 0; v < s.kernel_w; v++) {
+            const trn_run_t columns = trn_outputs_of_tap(v, s.in_w, s.out_w, s.stride_w, s.pad_left);
+            const trn_size_t tap = (u * s.kernel_w + v) * n_c;
+            const trn_i8_plane_t plane = {rows.count, columns.count, s.stride_h * in_row, s.stride_w * in_c, out_row, out_c};
+            const uint8_t *from = x + rows.at * in_row + columns.at * in_c;
+            const int8_t *error = e + rows.first * out_row + columns.first * out_c;
+            trn_i8_outer(from, z_x, error + o0, error + o1, filters, to0 + tap, to1 + tap, n_c, plane);
+        }
+    }
+}
+
+/* gw[o, u, v, c] += sum over i, j of e[i, j, o] (x[i stride_h + u - pad_top, j stride_w + v - pad_left, c] - z_x);
+ * gb[o] += sum of e[i, j, o]: for the structures o that take part and c < n_c, gw being [out_c, kernel_h, kernel_w, n_c]. n_c < in_c is a
+ * sparse update of the first input channels. */
+TRN_KERNEL void trn_i8_conv2d_backward_weights(const uint8_t *x, const int8_t *e, int32_t *gw, int32_t *gb, trn_window_t s, int32_t z_x,
+                                               trn_i8_structures_t which, trn_size_t n_c)
+{
+    const trn_size_t n = trn_i8_count(which, s.out_c), filter = (trn_size_t)s.kernel_h * s.kernel_w * n_c;
+    trn_size_t k = 0;
+    for (; k + 2 <= n; k += 2) {
+        const trn_size_t o0 = trn_i8_structure(which, k), o1 = trn_i8_structure(which, k + 1);
+        trn_i8_conv2d_weights_filters(x, e, gw + o0 * filter, gw + o1 * filter, s, z_x, o0, o1, 2, n_c);
+    }
+    if (k < n) {
+        const trn_size_t o = trn_i8_structure(which, k);
+        trn_i8_conv2d_weights_filters(x, e, gw + o * filter, gw + o * filter, s, z_x, o, o, 1, n_c);
+    }
+    trn_i8_bias_gradient(e, gb, (trn_size_t)s.out_h * s.out_w, s.out_c, which);
+}
+
+/* Bytes of scratch for 16-bit gradients: the sums of two structures of n elements. */
+#define TRN_I8_GRADIENT16_SCRATCH(n) ((trn_size_t)8 * (n))
+
+/* The same with 16-bit gradients (trn_i8_deposit): gw[o, ...] * 2^shift[o] grows by the sample's sums. */
+TRN_KERNEL void trn_i8_conv2d_backward_weights16(const uint8_t *x, const int8_t *e, int16_t *gw, uint8_t *shift, int32_t *gb,
+                                                 trn_window_t s, int32_t z_x, trn_i8_structures_t which, trn_size_t n_c, int32_t *scratch)
+{
+    const trn_size_t n = trn_i8_count(which, s.out_c), filter = (trn_size_t)s.kernel_h * s.kernel_w * n_c;
+    for (trn_size_t k = 0; k < n; k += 2) {
+        const trn_size_t filters = trn_min(n - k, 2);
+        const trn_size_t o0 = trn_i8_structure(which, k), o1 = trn_i8_structure(which, k + filters - 1);
+        trn_i8_clear(scratch, filters * filter);
+        if (filters == 2) {
+            trn_i8_conv2d_weights_filters(x, e, scratch, scratch + filter, s, z_x, o0, o1, 2, n_c);
+            trn_i8_deposit(gw + o1 * filter, shift + o1, scratch + filter, filter, 1);
+        } else {
+            trn_i8_conv2d_weights_filters(x, e, scratch, scratch, s, z_x, o0, o0, 1, n_c);
+        }
+        trn_i8_deposit(gw + o0 * filter, shift + o0, scratch, filter, 1);
+    }
+    trn_i8_bias_gradient(e, gb, (trn_size_t)s.out_h * s.out_w, s.out_c, which);
+}
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* 8-bit depthwise convolution: x uint8 [in_h, in_w, in_c], w int8 [kernel_h, kernel_w, out_c], b int32 [out_c], y uint8 and e int8
+ * [out_h, out_w, out_c], out_c = in_c * m: channel c feeds the outputs c*m .. c*m + m-1. A structure is one output channel. */
+#ifndef TRN_INT8_DEPTHWISE_H
+#define TRN_INT8_DEPTHWISE_H
+
+#include "trn/int8/base.h"
+#include "trn/int8/detail/dot.h"
+#include "trn/int8/gradient.h"
+
+/* Rows of the input under one row of outputs: `first` and `count` of their taps, and where each lies. */
+typedef struct {
+    trn_size_t first, count;
+    const uint8_t *at[16];
+} trn_i8_rows_t;
+
+/* Largest kernel height of a depthwise convolution. */
+#define TRN_I8_DEPTHWISE_ROWS 16
+
+/* Output row i, its input rows given. */
+TRN_KERNEL void trn_i8_depthwise_row(trn_i8_rows_t rows, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s, int32_t z_x,
+                                     trn_i8_output_t out)
+{
+    const trn_size_t in_c = s.in_c, out_c = s.out_c, multiplier = out_c / in_c;
+    for (trn_size_t j = 0; j < s.out_w; j++) {
+        const trn_run_t columns = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
+        for (trn_size_t o = 0; o < out_c; o++) {
+            int32_t acc = b[o];
+            for (trn_size_t u = 0; u < rows.count; u++) {
+                const uint8_t *from = rows.at[u] + columns.at * in_c + o / multiplier;
+                const int8_t *tap = w + ((rows.first + u) * s.kernel_w + columns.first) * out_c + o;
+                for (trn_size_t v = 0; v < columns.count; v++) {
+                    acc += ((int32_t)from[v * in_c] - z_x) * tap[v * out_c];
+                }
+            }
+            y[j * out_c + o] = trn_i8_output(acc, o, out);
+        }
+    }
+}
+
+/* y[i, j, o] = out(b[o] + sum over u, v of w[u, v, o] (x[i stride_h + u - pad_top, j stride_w + v - pad_left, o / m] - z_x)) */
+TRN_KERNEL void trn_i8_depthwise_conv2d_forward(const uint8_t *x, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s,
+                                                int32_t z_x, trn_i8_output_t out)
+{
+    const trn_size_t in_row = (trn_size_t)s.in_w * s.in_c, out_row = (trn_size_t)s.out_w * s.out_c;
+    for (trn_size_t i = 0; i < s.out_h; i++) {
+        const trn_run_t taps = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
+        trn_i8_rows_t rows = {taps.first, taps.count, {NULL}};
+        for (trn_size_t u = 0; u < taps.count; u++) {
+            rows.at[u] = x + (taps.at + u) * in_row;
+        }
+        trn_i8_depthwise_row(rows, w, b, y + i * out_row, s, z_x, out);
+    }
+}
+
+/* Bytes of scratch for the convolution in place: copies of the input rows that outputs have overwritten but later ones need. */
+#define TRN_I8_DEPTHWISE_INPLACE_SCRATCH(s) TRN_I8_WORDS((trn_size_t)((s).pad_top + 1) * (s).in_w * (s).in_c)
+
+/* The same, y written over x: for stride 1, multiplier 1 and outputs as many as inputs. */
+TRN_KERNEL void trn_i8_depthwise_conv2d_inplace(uint8_t *x, const int8_t *w, const int32_t *b, trn_window_t s, int32_t z_x,
+                                                trn_i8_output_t out, uint8_t *scratch)
+{
+    const trn_size_t row = (trn_size_t)s.in_w * s.in_c, kept = s.pad_top + 1;
+    for (trn_size_t i = 0; i < s.out_h; i++) {
+        const trn_run_t taps = trn_taps_of_output(i, s.in_h, s.kernel_h, 1, s.pad_top);
+        trn_i8_rows_t rows = {taps.first, taps.count, {NULL}};
+        __builtin_memcpy(scratch + i % kept * row, x + i * row, (size_t)row);
+        for (trn_size_t u = 0; u < taps.count; u++) {
+            const trn_size_t r = taps.at + u;
+            rows.at[u] = r <= i ? scratch + r % kept * row : x + r * row;
+        }
+        trn_i8_depthwise_row(rows, w, b, x + i * row, s, z_x, out);
+    }
+}
+
+/* dx[a, b, c] = error(sum over u, v, k of w[u, v, c m + k] e[(a + pad_top - u) / stride_h, (b + pad_left - v) / stride_w, c m + k]), over
+ * the taps for which both quotients are whole and inside e, and the structures that take part; dx never overlaps e. */
+TRN_KERNEL void trn_i8_depthwise_conv2d_backward_input(const int8_t *w, const int8_t *e, int8_t *dx, trn_window_t s, trn_i8_error_t error,
+                                                       trn_i8_structures_t which)
+{
+    const trn_size_t in_c = s.in_c, out_c = s.out_c, multiplier = out_c / in_c, n = trn_i8_count(which, out_c);
+    for (trn_size_t a = 0; a < s.in_h; a++) {
+        const trn_run_t rows = trn_taps_of_input(a, s.out_h, s.kernel_h, s.stride_h, s.pad_top);
+        for (trn_size_t b = 0; b < s.in_w; b++) {
+            const trn_run_t columns = trn_taps_of_input(b, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
+            trn_size_t k = 0; /* structures met */
+            for (trn_size_t c = 0; c < in_c; c++) {
+                int32_t acc = 0;
+                for (; k < n && trn_i8_structure(which, k) < (c + 1) * multiplier; k++) {
+                    const trn_size_t o = trn_i8_structure(which, k);
+                    for (trn_size_t u = 0; u < rows.count; u++) {
+                        const int8_t *tap = w + ((rows.first + u * s.stride_h) * s.kernel_w + columns.first) * out_c + o;
+                        const int8_t *from = e + ((rows.at - u) * s.out_w + columns.at) * out_c + o;
+                        for (trn_size_t v = 0; v < columns.count; v++) {
+                            acc += (int32_t)tap[v * s.stride_w * out_c] * from[-v * out_c];
+                        }
+                    }
+                }
+                trn_i8_store_error(dx, (a * s.in_w + b) * in_c + c, acc, error);
+            }
+        }
+    }
+}
+
+/* The sum of tap (u, v) of structure o. */
+TRN_KERNEL int32_t trn_i8_depthwise_weight(const uint8_t *x, const int8_t *e, trn_window_t s, int32_t z_x, trn_size_t u, trn_size_t v,
+                                           trn_size_t o)
+{
+    const trn_size_t in_c = s.in_c, out_c = s.out_c;
+    const trn_run_t rows = trn_outputs_of_tap(u, s.in_h, s.out_h, s.stride_h, s.pad_top);
+    const trn_run_t columns = trn_outputs_of_tap(v, s.in_w, s.out_w, s.stride_w, s.pad_left);
+    int32_t acc = 0;
+    for (trn_size_t i = 0; i < rows.count; i++) {
+        const uint8_t *from = x + ((rows.at + i * s.stride_h) * s.in_w + columns.at) * in_c + o / (out_c / in_c);
+        const int8_t *error = e + ((rows.first + i) * s.out_w + columns.first) * out_c + o;
+        for (trn_size_t j = 0; j < columns.count; j++) {
+            acc += ((int32_t)from[j * s.stride_w * in_c] - z_x) * error[j * out_c];
+        }
+    }
+    return acc;
+}
+
+/* gw[u, v, o] += sum over i, j of e[i, j, o] (x[i stride_h + u - pad_top, j stride_w + v - pad_left, o / m] - z_x);  gb[o] += sum of
+ * e[i, j, o], for the structures o that take part. */
+TRN_KERNEL void trn_i8_depthwise_conv2d_backward_weights(const uint8_t *x, const int8_t *e, int32_t *gw, int32_t *gb, trn_window_t s,
+                                                         int32_t z_x, trn_i8_structures_t which)
+{
+    const trn_size_t out_c = s.out_c, n = trn_i8_count(which, out_c);
+    for (trn_size_t k = 0; k < n; k++) {
+        const trn_size_t o = trn_i8_structure(which, k);
+        for (trn_size_t u = 0; u < s.kernel_h; u++) {
+            for (trn_size_t v = 0; v < s.kernel_w; v++) {
+                gw[(u * s.kernel_w + v) * out_c + o] += trn_i8_depthwise_weight(x, e, s, z_x, u, v, o);
+            }
+        }
+    }
+    trn_i8_bias_gradient(e, gb, (trn_size_t)s.out_h * s.out_w, out_c, which);
+}
+
+/* The same with 16-bit gradients; scratch: TRN_I8_GRADIENT16_SCRATCH(kernel_h kernel_w) bytes. */
+TRN_KERNEL void trn_i8_depthwise_conv2d_backward_weights16(const uint8_t *x, const int8_t *e, int16_t *gw, uint8_t *shift, int32_t *gb,
+                                                           trn_window_t s, int32_t z_x, trn_i8_structures_t which, int32_t *scratch)
+{
+    const trn_size_t out_c = s.out_c, n = trn_i8_count(which, out_c);
+    for (trn_size_t k = 0; k < n; k++) {
+        const trn_size_t o = trn_i8_structure(which, k);
+        for (trn_size_t u = 0; u < s.kernel_h; u++) {
+            for (trn_size_t v = 0; v < s.kernel_w; v++) {
+                scratch[u * s.kernel_w + v] = trn_i8_depthwise_weight(x, e, s, z_x, u, v, o);
+            }
+        }
+        trn_i8_deposit(gw + o, shift + o, scratch, (trn_size_t)s.kernel_h * s.kernel_w, out_c);
+    }
+    trn_i8_bias_gradient(e, gb, (trn_size_t)s.out_h * s.out_w, out_c, which);
+}
+
+#endif

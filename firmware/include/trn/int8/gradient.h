@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the weight gradients of all layers share: bias sums, slices of chosen structures, norms, 16-bit accumulators. */
+#ifndef TRN_INT8_GRADIENT_H
+#define TRN_INT8_GRADIENT_H
+
+#include "trn/int8/base.h"
+
+TRN_KERNEL void trn_i8_clear(int32_t *g, trn_size_t n)
+{
+    for (trn_size_t i = 0; i < n; i++) {
+        g[i] = 0;
+    }
+}
+
+/* gb[o] += sum over p of e[p, o], for the structures that take part; gb NULL: nobody asks. */
+TRN_KERNEL void trn_i8_bias_gradient(const int8_t *e, int32_t *gb, trn_size_t n_pixels, trn_size_t n_channels, trn_i8_structures_t which)
+{
+    const trn_size_t n = gb == NULL ? 0 : trn_i8_count(which, n_channels);
+    for (trn_size_t k = 0; k < n; k++) {
+        const trn_size_t o = trn_i8_structure(which, k);
+        int32_t sum = 0;
+        for (trn_size_t p = 0; p < n_pixels; p++) {
+            sum += e[p * n_channels + o];
+        }
+        gb[o] += sum;
+    }
+}
+
+/* norms[o] = sum over p of |e[p, o]|: what dynamic updates rank structures by. */
+TRN_KERNEL void trn_i8_norms(const int8_t *e, int32_t *norms, trn_size_t n_pixels, trn_size_t n_channels)
+{
+    for (trn_size_t o = 0; o < n_channels; o++) {
+        int32_t sum = 0;
+        for (trn_size_t p = 0; p < n_pixels; p++) {
+            const int32_t d = e[p * n_channels + o];
+            sum += d < 0 ? -d : d;
+        }
+        norms[o] = sum;
+    }
+}
+
+/* to[p, k] = e[p, o_k] */
+TRN_KERNEL void trn_i8_gather(const int8_t *e, int8_t *to, trn_size_t n_pixels, trn_size_t n_channels, trn_i8_structures_t which)
+{
+    for (trn_size_t p = 0; p < n_pixels; p++) {
+        for (trn_size_t k = 0; k < which.count; k++) {
+            *to++ = e[p * n_channels + which.list[k]];
+        }
+    }
+}
+
+/* list <- the k structures with the largest norms, ascending; of equal norms the lower numbers. */
+TRN_KERNEL void trn_i8_select(const int32_t *norms, trn_size_t n, trn_size_t k, uint16_t *list)
+{
+    trn_size_t chosen = 0;
+    for (trn_size_t o = 0; o < n && chosen < k; o++) {
+        trn_size_t before = 0; /* structures that go before o */
+        for (trn_size_t p = 0; p < n; p++) {
+            before += norms[p] > norms[o] || (norms[p] == norms[o] && p < o) ? 1 : 0;
+        }
+        if (before < k) {
+            list[chosen++] = (uint16_t)o;
+        }
+    }
+}
+
+/* sum / 2^shift, half up. */
+TRN_KERNEL int32_t trn_i8_scaled_down(int32_t sum, int32_t shift)
+{
+    return shift == 0 ? sum : (sum >> shift) + ((sum >> (shift - 1)) & 1);
+}
+
+/* The 16-bit gradient of one structure, g[i next] * 2^*shift, grows by sums[i], i < n. *shift first grows to the smallest that keeps
+ * every element within -32767 .. 32767: g becomes round(g / 2^step) and each sum is rounded once. */
+TRN_KERNEL void trn_i8_deposit(int16_t *g, uint8_t *shift, const int32_t *sums, trn_size_t n, trn_size_t next)
+{
+    int32_t step = 0;
+    for (trn_size_t i = 0; i < n; i++) {
+        for (;;) {
+            const int32_t after = trn_i8_scaled_down(g[i * next], step) + trn_i8_scaled_down(sums[i], *shift + step);
+            if (after >= -32767 && after <= 32767) {
+                break;
+            }
+            step++;
+        }
+    }
+    for (trn_size_t i = 0; i < n; i++) {
+        g[i * next] = (int16_t)(trn_i8_scaled_down(g[i * next], step) + trn_i8_scaled_down(sums[i], *shift + step));
+    }
+    *shift = (uint8_t)(*shift + step);
+}
+
+#endif

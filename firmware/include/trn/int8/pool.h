@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* 8-bit pooling: x uint8 [in_h, in_w, c], y uint8 and e int8 [out_h, out_w, c], dx int8 like x; in_c = out_c = c. */
+#ifndef TRN_INT8_POOL_H
+#define TRN_INT8_POOL_H
+
+#include "trn/int8/base.h"
+
+/* y[i, j, c] = max over the window of x, at the scale of x. index: the place of the first maximum in the window, u * kernel_w + v, one byte
+ * per output; NULL if nobody asks. */
+TRN_KERNEL void trn_i8_max_pool_forward(const uint8_t *x, uint8_t *y, uint8_t *index, trn_window_t s)
+{
+    const trn_size_t n_c = s.in_c;
+    for (trn_size_t i = 0; i < s.out_h; i++) {
+        const trn_run_t rows = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
+        for (trn_size_t j = 0; j < s.out_w; j++) {
+            const trn_run_t columns = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
+            const uint8_t *window = x + (rows.at * s.in_w + columns.at) * n_c;
+            for (trn_size_t c = 0; c < n_c; c++) {
+                const trn_size_t out = (i * s.out_w + j) * n_c + c;
+                uint8_t best = window[c];
+                trn_size_t best_tap = rows.first * s.kernel_w + columns.first;
+                for (trn_size_t u = 0; u < rows.count; u++) {
+                    for (trn_size_t v = 0; v < columns.count; v++) {
+                        const uint8_t here = window[(u * s.in_w + v) * n_c + c];
+                        if (here > best) {
+                            best = here;
+                            best_tap = (rows.first + u) * s.kernel_w + columns.first + v;
+                        }
+                    }
+                }
+                y[out] = best;
+                if (index != NULL) {
+                    index[out] = (uint8_t)best_tap;
+                }
+            }
+        }
+    }
+}
+
+/* The sum that one input gets back: of e[i, j, c] over the outputs that saw it (average) or, if index is given, that took it. */
+TRN_KERNEL int32_t trn_i8_pool_gather(const uint8_t *index, const int8_t *e, trn_window_t s, trn_run_t rows, trn_run_t columns,
+                                      trn_size_t c)
+{
+    int32_t d = 0;
+    for (trn_size_t u = 0; u < rows.count; u++) {
+        for (trn_size_t v = 0; v < columns.count; v++) {
+            const trn_size_t out = ((rows.at - u) * s.out_w + columns.at - v) * s.in_c + c;
+            const trn_size_t tap = (rows.first + u * s.stride_h) * s.kernel_w + columns.first + v * s.stride_w;
+            d += index == NULL || index[out] == tap ? e[out] : 0;
+        }
+    }
+    return d;
+}
+
+TRN_KERNEL void trn_i8_pool_backward(const uint8_t *index, const int8_t *e, int8_t *dx, trn_window_t s, trn_i8_error_t error)
+{
+    for (trn_size_t a = 0; a < s.in_h; a++) {
+        const trn_run_t rows = trn_taps_of_input(a, s.out_h, s.kernel_h, s.stride_h, s.pad_top);
+        for (trn_size_t b = 0; b < s.in_w; b++) {
+            const trn_run_t columns = trn_taps_of_input(b, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
+            for (trn_size_t c = 0; c < s.in_c; c++) {
+                trn_i8_store_error(dx, (a * s.in_w + b) * s.in_c + c, trn_i8_pool_gather(index, e, s, rows, columns, c), error);
+            }
+        }
+    }
+}
+
+/* dx[a, b, c] = error(sum of e[i, j, c] over the windows i, j whose maximum was at a, b), index as the forward pass left it. With
+ * error.scale NULL dx keeps the scale of e. */
+TRN_KERNEL void trn_i8_max_pool_backward(const uint8_t *index, const int8_t *e, int8_t *dx, trn_window_t s, trn_i8_error_t error)
+{
+    trn_i8_pool_backward(index, e, dx, s, error);
+}
+
+/* y[i, j, c] = out(sum over the window of (x - z_x)), the scale of out being s_x / (s_y kernel_h kernel_w) */
+TRN_KERNEL void trn_i8_avg_pool_forward(const uint8_t *x, uint8_t *y, trn_window_t s, int32_t z_x, trn_i8_output_t out)
+{
+    const trn_size_t n_c = s.in_c;
+    for (trn_size_t i = 0; i < s.out_h; i++) {
+        const trn_run_t rows = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
+        for (trn_size_t j = 0; j < s.out_w; j++) {
+            const trn_run_t columns = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
+            const uint8_t *window = x + (rows.at * s.in_w + columns.at) * n_c;
+            for (trn_size_t c = 0; c < n_c; c++) {
+                int32_t sum = 0;
+                for (trn_size_t u = 0; u < rows.count; u++) {
+                    for (trn_size_t v = 0; v < columns.count; v++) {
+                        sum += (int32_t)window[(u * s.in_w + v) * n_c + c] - z_x;
+                    }
+                }
+                y[(i * s.out_w + j) * n_c + c] = trn_i8_output(sum, c, out);
+            }
+        }
+    }
+}
+
+/* dx[a, b, c] = error(sum of e[i, j, c] over the windows i, j that hold a, b), the scale of error being s_e / (s_dx kernel_h kernel_w) */
+TRN_KERNEL void trn_i8_avg_pool_backward(const int8_t *e, int8_t *dx, trn_window_t s, trn_i8_error_t error)
+{
+    trn_i8_pool_backward(NULL, e, dx, s, error);
+}
+
+/* y[c] = out(sum over p of (x[p, c] - z_x)), the scale of out being s_x / (s_y n_pixels) */
+TRN_KERNEL void trn_i8_global_avg_pool_forward(const uint8_t *x, uint8_t *y, trn_size_t n_pixels, trn_size_t n_channels, int32_t z_x,
+                                               trn_i8_output_t out)
+{
+    for (trn_size_t c = 0; c < n_channels; c++) {
+        int32_t sum = 0;
+        for (trn_size_t p = 0; p < n_pixels; p++) {
+            sum += x[p * n_channels + c];
+        }
+        y[c] = trn_i8_output(sum - n_pixels * z_x, c, out);
+    }
+}
+
+/* dx[p, c] = error(e[c]), the scale of error being s_e / (s_dx n_pixels) */
+TRN_KERNEL void trn_i8_global_avg_pool_backward(const int8_t *e, int8_t *dx, trn_size_t n_pixels, trn_size_t n_channels,
+                                                trn_i8_error_t error)
+{
+    for (trn_size_t p = 0; p < n_pixels; p++) {
+        for (trn_size_t c = 0; c < n_channels; c++) {
+            trn_i8_store_error(dx, p * n_channels + c, e[c], error);
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Steps of 8-bit weights.
+ *
+ * A step works in units of 2^-16 of a weight's code: t = w 2^16 - D rate, exact integers but for one rounding, on every core alike. What
+ * D is makes the optimizer: the gradient sum itself (plain SGD and quantisation-aware scaling), or its distance from the mean of its
+ * structure (standardised). The code is t rounded stochastically or to nearest; it saturates, it never wraps. Floats are needed once
+ * per structure. */
+#ifndef TRN_INT8_UPDATE_H
+#define TRN_INT8_UPDATE_H
+
+#include "trn/int8/base.h"
+#include "trn/math.h"
+#include "trn/random.h"
+
+/* The factor m * 2^-shift, a float32 >= 0 taken apart: m < 2^24, 1 <= shift <= 62. */
+typedef struct {
+    int32_t m, shift;
+} trn_i8_rate_t;
+
+/* Factors of 2^23 and more become 2^23 - 1/2, those below 2^-39 become 0. */
+TRN_KERNEL trn_i8_rate_t trn_i8_rate(float factor)
+{
+    const uint32_t bits = trn_float_bits(factor);
+    const int32_t shift = 150 - (int32_t)(bits >> 23);
+    if (shift > 62) {
+        return (trn_i8_rate_t){0, 1};
+    }
+    if (shift < 1) {
+        return (trn_i8_rate_t){0xFFFFFF, 1};
+    }
+    return (trn_i8_rate_t){(int32_t)((bits & 0x7FFFFF) | 0x800000), shift};
+}
+
+/* a * rate, half up. */
+TRN_KERNEL int64_t trn_i8_times(int32_t a, trn_i8_rate_t rate)
+{
+    return ((int64_t)a * rate.m + (INT64_C(1) << (rate.shift - 1))) >> rate.shift;
+}
+
+/* Largest |t| and |step|: 1024 codes. */
+#define TRN_I8_STEP_MAX (INT32_C(1) << 26)
+
+TRN_KERNEL int32_t trn_i8_times_clamped(int32_t a, trn_i8_rate_t rate)
+{
+    const int64_t product = trn_i8_times(a, rate);
+    return product < -TRN_I8_STEP_MAX ? -TRN_I8_STEP_MAX : product > TRN_I8_STEP_MAX ? TRN_I8_STEP_MAX : (int32_t)product;
+}
+
+/* Gradient sums, 32 or 16 bits wide. */
+typedef struct {
+    void *at;
+    bool narrow;
+} trn_i8_sums_t;
+
+TRN_KERNEL int32_t trn_i8_sum_at(trn_i8_sums_t g, trn_size_t i)
+{
+    return g.narrow ? ((const int16_t *)g.at)[i] : ((const int32_t *)g.at)[i];
+}
+
+/* Where the elements of one structure lie, in w and in its gradient: `runs` runs of `length` elements each. A filter of a convolution is
+ * one run; with the first n_c input channels alone one run per tap; a channel of a depthwise convolution one run of distant elements. */
+typedef struct {
+    trn_size_t runs, length, w_run, w_next, g_run, g_next;
+} trn_i8_elements_t;
+
+/* How one structure steps: D = n (g >> shift) - sum. */
+typedef struct {
+    int32_t n, shift, sum;
+    trn_i8_rate_t rate; /* of D, in 2^-16 codes */
+} trn_i8_step_t;
+
+/* D = g. rate: codes per unit of the gradient sum, lr s_g / (B s_w), s_g = s_e s_x the scale of the sums and B the size of the batch: the
+ * float32 step lr s_g g / B in units of s_w. With one s_w per output channel this is quantisation-aware scaling: the gradient of the code is
+ * s_w s_g g and is multiplied with s_w^-2. shift: of a 16-bit gradient, else 0. */
+TRN_KERNEL trn_i8_step_t trn_i8_step_plain(float rate, int32_t shift)
+{
+    return (trn_i8_step_t){1, 0, 0, trn_i8_rate(rate * 0x1p16f * (float)((uint32_t)1 << shift))};
+}
+
+/* D rate = (g - mean) / deviation * rate, both over the structure; 0 if all its sums are equal. rate: lr / s_w.
+ * Sums are shifted right until they fit 16 bits; from there on mean and variance are exact: with S1 = sum of g, S2 = sum of g^2, D = n g - S1
+ * is n times the distance from the mean and V = n S2 - S1^2 is n^2 times the variance. n = runs * length <= 32767. */
+TRN_KERNEL trn_i8_step_t trn_i8_step_standardised(trn_i8_sums_t g, trn_i8_elements_t s, float rate)
+{
+    uint32_t magnitude = 0;
+    for (trn_size_t r = 0; r < s.runs && !g.narrow; r++) {
+        for (trn_size_t i = 0; i < s.length; i++) {
+            const int32_t sum = trn_i8_sum_at(g, r * s.g_run + i * s.g_next);
+            magnitude |= (uint32_t)(sum < 0 ? ~sum : sum);
+        }
+    }
+    trn_i8_step_t step = {s.runs * s.length, 0, 0, {0, 1}};
+    while (magnitude >> step.shift > 32767) {
+        step.shift++;
+    }
+    int64_t squares = 0;
+    for (trn_size_t r = 0; r < s.runs; r++) {
+        for (trn_size_t i = 0; i < s.length; i++) {
+            const int32_t sum = trn_i8_sum_at(g, r * s.g_run + i * s.g_next) >> step.shift;
+            step.sum += sum;
+            squares += sum * sum;
+        }
+    }
+    const int64_t variance = step.n * squares - (int64_t)step.sum * step.sum;
+    if (variance > 0) {
+        step.rate = trn_i8_rate(rate * 0x1p16f / trn_sqrt((float)variance));
+    }
+    return step;
+}
+
+/* t of the code w whose gradient sum is g. */
+TRN_KERNEL int32_t trn_i8_step_of(int32_t w, int32_t g, trn_i8_step_t step)
+{
+    return w * INT32_C(65536) - trn_i8_times_clamped(step.n * (g >> step.shift) - step.sum, step.rate);
+}
+
+/* The largest |t| of a structure, at least `extent`. */
+TRN_KERNEL int32_t trn_i8_step_extent(const int8_t *w, trn_i8_sums_t g, trn_i8_elements_t s, trn_i8_step_t step, int32_t extent)
+{
+    for (trn_size_t r = 0; r < s.runs; r++) {
+        for (trn_size_t i = 0; i < s.length; i++) {
+            const int32_t t = trn_i8_step_of(w[r * s.w_run + i * s.w_next], trn_i8_sum_at(g, r * s.g_run + i * s.g_next), step);
+            extent = t > extent ? t : -t > extent ? -t : extent;
+        }
+    }
+    return extent;
+}
+
+/* How codes are rounded: to nearest, half up, or up with the probability of the part cut off, by number `index` of the stream `key`. */
+typedef struct {
+    bool stochastic;
+    uint32_t key;
+} trn_i8_rounding_t;
+
+/* What is added to 2^-16 codes before the fraction is cut off. */
+TRN_KERNEL int32_t trn_i8_dither(trn_i8_rounding_t rounding, trn_size_t index)
+{
+    return rounding.stochastic ? (int32_t)(trn_random_at(rounding.key, (uint32_t)index) >> 16) : 0x8000;
+}
+
+/* w = sat(round(t ratio 2^-16)); the gradient is left at 0. w points to the structure's first element, `first` is its place in the
+ * tensor: element i there takes random number i. ratio: old by new scale of the weights. */
+TRN_KERNEL void trn_i8_step_apply(int8_t *w, trn_i8_sums_t g, trn_i8_elements_t s, trn_i8_step_t step, trn_i8_rate_t ratio,
+                                  trn_i8_rounding_t rounding, trn_size_t first)
+{
+    const bool rescales = ratio.m != 0x800000 || ratio.shift != 23;
+    for (trn_size_t r = 0; r < s.runs; r++) {
+        for (trn_size_t i = 0; i < s.length; i++) {
+            const trn_size_t at = r * s.w_run + i * s.w_next, from = r * s.g_run + i * s.g_next;
+            int32_t t = trn_i8_step_of(w[at], trn_i8_sum_at(g, from), step);
+            t = rescales ? trn_i8_times_clamped(t, ratio) : t;
+            w[at] = (int8_t)trn_i8_saturate((t + trn_i8_dither(rounding, first + at)) >> 16);
+            if (g.narrow) {
+                ((int16_t *)g.at)[from] = 0;
+            } else {
+                ((int32_t *)g.at)[from] = 0;
+            }
+        }
+    }
+}
+
+/* The factor 1: no change of scale. */
+#define TRN_I8_SAME_SCALE ((trn_i8_rate_t){0x800000, 23})
+
+/* What the scale of a tensor does at a step: stays; or follows the largest weight, s + follow (fit - s), fit = the scale that makes the
+ * largest |t| 127; or does so only to grow. */
+typedef enum { TRN_I8_SCALE_FIXED, TRN_I8_SCALE_FOLLOWS, TRN_I8_SCALE_GROWS } trn_i8_scaling_t;
+
+TRN_KERNEL float trn_i8_next_scale(float scale, int32_t extent, trn_i8_scaling_t scaling, float follow)
+{
+    if (scaling == TRN_I8_SCALE_FIXED || extent == 0) {
+        return scale;
+    }
+    const float fit = scale * ((float)extent * (0x1p-16f / 127.0f));
+    if (scaling == TRN_I8_SCALE_GROWS && !(fit > scale)) {
+        return scale;
+    }
+    return follow == 1.0f ? fit : scale + follow * (fit - scale);
+}
+
+/* A whole tensor of n structures, the first elements of which lie w_next apart in w and g_next apart in its gradient. */
+typedef struct {
+    trn_size_t n, w_next, g_next;
+    trn_i8_elements_t elements;
+} trn_i8_tensor_t;
+
+TRN_KERNEL trn_i8_sums_t trn_i8_sums_of(trn_i8_sums_t g, trn_i8_tensor_t tensor, trn_size_t o)
+{
+    g.at = g.narrow ? (void *)((int16_t *)g.at + o * tensor.g_next) : (void *)((int32_t *)g.at + o * tensor.g_next);
+    return g;
+}
+
+/* Bytes of scratch for trn_i8_update_standardised. */
+#define TRN_I8_UPDATE_SCRATCH(n) ((trn_size_t)(n) * (trn_size_t)sizeof(trn_i8_step_t))
+
+/* Standardised step of all structures at the rate lr, then the new scale of the tensor, which is returned. Gradients are left at 0; the
+ * shifts of 16-bit ones (NULL if 32-bit) too: standardisation has no use for them. */
+TRN_KERNEL float trn_i8_update_standardised(int8_t *w, trn_i8_sums_t g, uint8_t *shift, trn_i8_tensor_t tensor, float scale, float lr,
+                                            trn_i8_scaling_t scaling, float follow, trn_i8_rounding_t rounding, trn_i8_step_t *scratch)
+{
+    int32_t extent = 0;
+    const float rate = lr / scale;
+    for (trn_size_t o = 0; o < tensor.n; o++) {
+        const trn_i8_sums_t sums = trn_i8_sums_of(g, tensor, o);
+        scratch[o] = trn_i8_step_standardised(sums, tensor.elements, rate);
+        if (scaling != TRN_I8_SCALE_FIXED) {
+            extent = trn_i8_step_extent(w + o * tensor.w_next, sums, tensor.elements, scratch[o], extent);
+        }
+        if (shift != NULL) {
+            shift[o] = 0;
+        }
+    }
+    const float next = trn_i8_next_scale(scale, extent, scaling, follow);
+    const trn_i8_rate_t ratio = next == scale ? TRN_I8_SAME_SCALE : trn_i8_rate(scale / next);
+    for (trn_size_t o = 0; o < tensor.n; o++) {
+        trn_i8_step_apply(w + o * tensor.w_next, trn_i8_sums_of(g, tensor, o), tensor.elements, scratch[o], ratio, rounding,
+                          o * tensor.w_next);
+    }
+    return next;
+}
+
+/* Plain step, codes saturating at the scale they have. rates: one for the tensor, or one per structure (quantisation-aware scaling). */
+TRN_KERNEL void trn_i8_update_plain(int8_t *w, trn_i8_sums_t g, uint8_t *shift, trn_i8_tensor_t tensor, const float *rates,
+                                    bool per_structure, trn_i8_rounding_t rounding)
+{
+    for (trn_size_t o = 0; o < tensor.n; o++) {
+        const trn_i8_step_t step = trn_i8_step_plain(rates[per_structure ? o : 0], shift == NULL ? 0 : shift[o]);
+        trn_i8_step_apply(w + o * tensor.w_next, trn_i8_sums_of(g, tensor, o), tensor.elements, step, TRN_I8_SAME_SCALE, rounding,
+                          o * tensor.w_next);
+        if (shift != NULL) {
+            shift[o] = 0;
+        }
+    }
+}
+
+/* b[o] = round(b[o] ratio - gb[o] rates[o]), held within -2^30 .. 2^30, gb left at 0. rates: lr s_e / (B s_x s_w); ratio: old by new scale
+ * s_x s_w of the bias, one per channel too if per_structure, below 64; random numbers `first` + o. */
+TRN_KERNEL void trn_i8_update_bias(int32_t *b, int32_t *gb, trn_size_t n, const float *rates, const float *ratios, bool per_structure,
+                                   trn_i8_rounding_t rounding, trn_size_t first)
+{
+    for (trn_size_t o = 0; o < n; o++) {
+        const trn_i8_rate_t rate = trn_i8_rate(rates[per_structure ? o : 0] * 0x1p16f);
+        const trn_i8_rate_t ratio = trn_i8_rate(ratios[per_structure ? o : 0]);
+        const int32_t down = ratio.shift < 17 ? 1 : ratio.shift - 16;
+        const int64_t t = (((int64_t)b[o] * ratio.m) >> down) - trn_i8_times(gb[o], rate) + trn_i8_dither(rounding, first + o);
+        const int64_t code = t >> 16;
+        const int64_t most = INT64_C(1) << 30;
+        b[o] = (int32_t)(code < -most ? -most : code > most ? most : code);
+        gb[o] = 0;
+    }
+}
+
+#endif

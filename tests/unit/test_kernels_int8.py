@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""8-bit kernels with literal shapes leave behind what the twin says, on the host and on emulated cores."""
+
+from __future__ import annotations
+
+import pytest
+from kernels.integer import Case, Program
+from kernels.integer_cases import Options, elements, layer, pools
+from kernels.windows import shape_of
+
+
+def _layers() -> list[Case]:
+    rows = [
+        ("conv2d", (8, 8, 16), 3, 1, Options(), {"out_c": 16}),
+        ("conv2d", (16, 16, 4), 3, 1, Options(zero_x=7, relu="relu6"), {"out_c": 16}),
+        (
+            "conv2d",
+            (5, 7, 3),
+            3,
+            1,
+            Options(9, 20, "none", per_channel=True, mask="bits", accumulate=True, listed=True, channels=2),
+            {"out_c": 5},
+        ),
+        ("conv2d", (9, 8, 4), 3, 2, Options(relu="relu6", mask="none", tracked=False, extreme=True), {"out_c": 11}),
+        ("conv2d", (7, 7, 3), 2, 3, Options(factor=1e4), {"out_c": 9, "same": False}),
+        ("conv2d", (6, 6, 8), 5, 1, Options(zero_x=255, listed=True), {"out_c": 12}),
+        ("depthwise_conv2d", (8, 8, 8), 3, 1, Options(), {"multiplier": 1}),
+        ("depthwise_conv2d", (6, 9, 12), 3, 1, Options(5, 128, "relu6", per_channel=True), {"multiplier": 1}),
+        ("depthwise_conv2d", (5, 6, 2), 3, 1, Options(zero_x=3, listed=True), {"multiplier": 2}),
+        ("depthwise_conv2d", (9, 9, 4), 3, 2, Options(zero_x=3, extreme=True), {"multiplier": 1}),
+        ("pointwise", (8, 8, 16), 1, 1, Options(), {"out_c": 16}),
+        ("pointwise", (4, 4, 32), 1, 1, Options(zero_x=128, per_channel=True, accumulate=True), {"out_c": 8}),
+        ("pointwise", (3, 3, 5), 1, 1, Options(zero_x=3, listed=True, extreme=True), {"out_c": 7}),
+        ("dense", (1, 1, 33), 1, 1, Options(zero_x=3), {"out_c": 10}),
+        ("dense", (1, 1, 16), 1, 1, Options(zero_x=3, listed=True, channels=8), {"out_c": 3}),
+        ("dense", (1, 1, 1), 1, 1, Options(relu="none", factor=1e6), {"out_c": 1}),
+    ]
+    cases = []
+    for i, (kind, hwc, kernel, stride, options, more) in enumerate(rows):
+        same = bool(more.pop("same", True))
+        shape = shape_of(hwc, (kernel, kernel), (stride, stride), same=same, **more)
+        cases.append(layer(kind, shape, options, i))
+    return cases
+
+
+CASES = [
+    *_layers(),
+    pools(shape_of((8, 8, 16), (2, 2), (2, 2), same=False, multiplier=1), Options(), 1),
+    pools(
+        shape_of((7, 9, 3), (3, 2), (2, 1), same=False, multiplier=1),
+        Options(zero_x=3, zero_y=128, relu="none", extreme=True, accumulate=True),
+        2,
+    ),
+    elements(9, 7, Options(zero_x=3, zero_y=128, relu="none"), 1),
+    elements(8, 8, Options(relu="relu6", mask="bits", extreme=True), 2),
+]
+PROGRAM = Program("integer", CASES)
+_names = [case.name for case in CASES]
+
+
+@pytest.mark.parametrize("index", range(len(CASES)), ids=_names)
+def test_an_8_bit_kernel_leaves_what_the_twin_says_on_the_host(index: int) -> None:
+    PROGRAM.check_on_host(index)
