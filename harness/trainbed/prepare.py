@@ -22,9 +22,11 @@ from trainbed.link.messages import TrainSamples, layout_of
 from trainbed.link.samples import SampleSet
 from trainbed.network.layers import Network
 from trainbed.planner.explain import explain_memory, explain_plan
+from trainbed.planner.int8.plan import Int8Plan, make_int8_plan
 from trainbed.planner.memory import MemoryReport, check_fit, estimated_ram, memory_report
 from trainbed.planner.parameters import Arrays
 from trainbed.planner.plan import Plan, make_plan
+from trainbed.quantise import input_numbers, quantise_data, quantise_parameters
 from trainbed.reference.random import initial_weights
 from trainbed.scenario.network import resolve_network
 from trainbed.scenario.scenario import Scenario, with_line
@@ -98,15 +100,7 @@ def prepare(scenario: Scenario, *, board: str | None = None) -> Prepared:
     network = resolve_network(scenario)
     training = scenario.training
     given = load_weights(scenario, network)
-    initial = given or named(network, initial_weights(network, training.seed))
-    with with_line(scenario, "network"):
-        plan = make_plan(
-            network,
-            loss=training.loss,
-            optimizer=training.optimizer,
-            batch_size=training.batch_size,
-            inference=training.epochs == 0,
-        )
+    weights = given or named(network, initial_weights(network, training.seed))
     with with_line(scenario, "data"):
         data = load_data(
             scenario.data,
@@ -116,6 +110,13 @@ def prepare(scenario: Scenario, *, board: str | None = None) -> Prepared:
             base_dir=scenario.base_dir,
             seed=training.seed,
         )
+        if not scenario.precision.is_float:
+            data = quantise_data(data)
+    with with_line(scenario, "network"):
+        plan = _plan(scenario, network, data)
+    initial: Arrays = weights
+    if isinstance(plan, Int8Plan):
+        initial = quantise_parameters(plan, weights, data, n_samples=scenario.quantisation.calibration_samples)
     samples = SampleFormat(
         x_dtype=data.train.x.dtype.name,
         n_inputs=data.train.x.shape[1],
@@ -127,7 +128,32 @@ def prepare(scenario: Scenario, *, board: str | None = None) -> Prepared:
     with with_line(scenario, "network"):
         sizes = _sizes(scenario, chosen, plan, samples, n_samples=len(data.train) + len(data.test))
     return Prepared(
-        scenario, chosen, network, data, plan, samples, sizes, initial=initial, sends_initial=given is not None
+        scenario,
+        chosen,
+        network,
+        data,
+        plan,
+        samples,
+        sizes,
+        initial=initial,
+        sends_initial=given is not None or not plan.precision.is_float,
+    )
+
+
+def _plan(scenario: Scenario, network: Network, data: Data) -> Plan:
+    training, precision = scenario.training, scenario.precision
+    inference = training.epochs == 0
+    loss, optimizer, batch_size = training.loss, training.optimizer, training.batch_size
+    if precision.is_float:
+        return make_plan(network, loss=loss, optimizer=optimizer, batch_size=batch_size, inference=inference)
+    return make_int8_plan(
+        network,
+        loss=loss,
+        optimizer=optimizer,
+        batch_size=batch_size,
+        precision=precision,
+        input_numbers=input_numbers(data),
+        inference=inference,
     )
 
 
@@ -172,7 +198,8 @@ def _build(prepared: Prepared, options: BuildOptions, *, shared_shapes: bool, so
 def _sizes(scenario: Scenario, board: Board, plan: Plan, samples: SampleFormat, *, n_samples: int) -> LinkSizes:
     """Buffers of the link, and whether the samples stay on the device: if the scenario does not say, when they fit."""
     one_sample = -(-raw_bytes(layout_of(TrainSamples).n_bytes + samples.sample_bytes) // 4) * 4
-    converted = 0 if samples.x_dtype == "float32" else 4 * samples.n_inputs
+    as_is = samples.x_dtype == "float32" or not plan.precision.is_float
+    converted = 0 if as_is else 4 * samples.n_inputs
     resident = LinkSizes(max(_RX_RESIDENT_BYTES, one_sample), _TX_BYTES, n_samples)
     stream = LinkSizes(max(_RX_STREAM_BYTES, one_sample), _TX_BYTES, 0)
 

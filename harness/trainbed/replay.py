@@ -8,8 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from trainbed.planner.int8.plan import Int8Plan
 from trainbed.planner.parameters import Arrays
 from trainbed.prepare import Prepared
+from trainbed.reference.int8.twin import Int8Twin
 from trainbed.reference.random import shuffle
 from trainbed.reference.twin import BatchResult, Twin
 from trainbed.weights import named, pairs_of
@@ -38,6 +40,8 @@ class _Float32Twin(Twin):
 
 def make_twin(prepared: Prepared) -> TrainingTwin:
     """The twin of a prepared run, with the weights it starts from."""
+    if isinstance(prepared.plan, Int8Plan):
+        return Int8Twin(prepared.plan, prepared.initial)
     training = prepared.scenario.training
     twin = _Float32Twin(prepared.network, loss=training.loss, optimizer=training.optimizer, seed=training.seed)
     twin.set_weights(pairs_of(prepared.network, prepared.initial))

@@ -16,6 +16,9 @@
  * parts of one array wrong (induction variables of both, scaled differently: the pooling loop ended before it began). */
 #define TRN_NOINLINE __attribute__((noinline, noclone))
 
+/* A constant that is generated whether or not a plan reads it. */
+#define TRN_UNUSED __attribute__((unused))
+
 /* Number of elements, or a distance in elements. 32 bits also where int has 16. */
 typedef int32_t trn_size_t;
 

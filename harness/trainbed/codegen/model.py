@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from trainbed.codegen.float32 import Float32Writer
+from trainbed.codegen.int8.writer import Int8Writer
+from trainbed.planner.int8.plan import Int8Plan
 from trainbed.planner.parameters import Arrays
 from trainbed.planner.plan import Plan
 
@@ -14,4 +16,6 @@ def write_model(plan: Plan, *, constants: Arrays | None = None, shared_shapes: b
     ``constants``: arrays of the fields that lie in flash, by name. ``shared_shapes``: one function serves all shapes
     of a kernel, for small flash; same bits.
     """
+    if isinstance(plan, Int8Plan):
+        return Int8Writer(plan, constants=constants or {}, shared_shapes=shared_shapes).write()
     return Float32Writer(plan, constants=constants or {}, shared_shapes=shared_shapes).write()

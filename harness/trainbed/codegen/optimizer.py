@@ -90,9 +90,8 @@ class OptimizerWriter:
         """Body that updates all trainable parameters of a batch."""
         if self._plan.immediate or self._plan.inference:
             return []
-        body = ["trn_mark_update();", *self.begin_step()]
-        body.append(self._update("trn_parameters", "trn_gradients", 0, self._plan.n_trainable))
-        return [*body, "trn_mark_other();"]
+        update = self._update("trn_parameters", "trn_gradients", 0, self._plan.n_trainable)
+        return [*self.begin_step(), update]
 
     def step_layer(self, layer: Layer) -> str:
         """Statement that updates one layer."""

@@ -22,6 +22,8 @@ class Kind(str, Enum):
     GLOBAL_AVG_POOL = "global_avg_pool"
     FLATTEN = "flatten"
     ADD = "add"
+    DEQUANTISE = "dequantise"
+    """Codes to float32: put in by the planner where a float32 layer reads an 8-bit one."""
 
 
 class Activation(str, Enum):

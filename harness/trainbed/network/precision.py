@@ -19,6 +19,8 @@ class Quantisation:
     """Each structure's gradient (a filter, a row) is freed of its mean and divided by its deviation."""
     error_range: str = "fixed"
     """``fixed``: errors in [-1, 1]; ``ema``: their range follows training."""
+    accumulators: str = "int32"
+    """``int32``, or ``int16`` with a shift for each structure."""
 
 
 @dataclass(frozen=True)

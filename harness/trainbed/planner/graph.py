@@ -8,6 +8,7 @@ gradient.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -26,6 +27,8 @@ class Role(str, Enum):
     """One bit per element: the activation's derivative is 1."""
     INDEX = "index"
     """Position of the maximum inside each pooling window, one byte each."""
+    SCRATCH = "scratch"
+    """What one operation needs beside its operands; ``tensor`` is the operation's name."""
     GRADIENT = "gradient"
     """Gradient of one layer's parameters, where it lives only until that layer's step."""
 
@@ -50,6 +53,8 @@ class Op(str, Enum):
     LOSS_GRADIENT = "loss_gradient"
     BACKWARD_WEIGHTS = "backward_weights"
     BACKWARD_INPUT = "backward_input"
+    SELECT = "select"
+    """Chooses the structures of a layer that take part in its backward steps."""
     UPDATE = "update"
 
 
@@ -82,9 +87,17 @@ class Step:
 class Graph:
     """Names resolved: who produces and who consumes each tensor, and which tensors need a gradient."""
 
-    def __init__(self, network: Network, *, inference: bool = False) -> None:
+    def __init__(
+        self,
+        network: Network,
+        *,
+        inference: bool = False,
+        weights_are_trained: Callable[[Layer], bool] = lambda layer: True,
+    ) -> None:
+        """``weights_are_trained``: false for a trainable layer of which only the biases are: it needs no input."""
         self.network = network
         self.inference = inference
+        self.weights_are_trained = weights_are_trained
         self._alias: dict[str, str] = {}
         self.layers: list[Layer] = []
         for layer in network.layers:
@@ -206,7 +219,9 @@ def _loss(graph: Graph) -> list[Step]:
 
 
 def _weights_step(graph: Graph, layer: Layer, *, immediate: bool) -> Step:
-    sources = tuple(Slot(Role.VALUE, name) for name in graph.inputs(layer) if name != INPUT)
+    sources: tuple[Slot, ...] = ()
+    if graph.weights_are_trained(layer):
+        sources = tuple(Slot(Role.VALUE, name) for name in graph.inputs(layer) if name != INPUT)
     writes = (Slot(Role.GRADIENT, layer.name),) if immediate else ()
     reads = (*sources, Slot(Role.ERROR, layer.name))
     return Step(Op.BACKWARD_WEIGHTS, layer, reads=reads, writes=writes, sources=graph.inputs(layer))
@@ -251,7 +266,7 @@ def bit_candidates(graph: Graph) -> tuple[str, ...]:
         users = graph.consumers[layer.name]
         if layer.name == graph.output or not graph.needs_gradient(layer.name) or layer.activation not in RELU_FAMILY:
             continue
-        if any(user.has_weights and user.trainable for user in users):
+        if any(user.has_weights and user.trainable and graph.weights_are_trained(user) for user in users):
             continue
         if any(graph.activation_after_pool(user) is not Activation.NONE for user in users):
             continue

@@ -20,6 +20,7 @@ _KNOWN = {
     "trn_parameters": "parameters",
     "trn_arena": "activations",
     "trn_gradients": "gradients",
+    "trn_gradients_8bit": "gradients",
     "trn_moment1": "optimizer",
     "trn_moment2": "optimizer",
     "trn_velocity": "optimizer",

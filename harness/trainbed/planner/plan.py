@@ -6,6 +6,7 @@ report need.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -114,20 +115,28 @@ def make_plan(
     return Plan(network, loss, optimizer, batch_size, steps, storages, immediate, layout, inference=inference)
 
 
-def arrange(graph: Graph, slot_bytes: SlotBytes, *, immediate: bool) -> tuple[tuple[Step, ...], tuple[Storage, ...]]:
-    """Steps and storages with the smallest arena found, checked."""
+Arranged = tuple[tuple[Step, ...], tuple[Storage, ...]]
+
+
+def arrange(
+    graph: Graph,
+    slot_bytes: SlotBytes,
+    *,
+    immediate: bool,
+    finish: Callable[[tuple[Step, ...]], tuple[Step, ...]] = lambda steps: steps,
+) -> Arranged:
+    """Steps and storages with the smallest arena found, checked. ``finish``: adds to the steps what kernels need."""
+
+    def placed(bits: frozenset[str]) -> Arranged:
+        plain = inference_steps(graph) if graph.inference else training_steps(graph, bits=bits, immediate=immediate)
+        steps = finish(plain)
+        return steps, place(steps, slot_bytes)
+
     chosen: frozenset[str] = frozenset()
-    best = _placed(graph, slot_bytes, chosen, immediate=immediate)
+    best = placed(chosen)
     for tensor in bit_candidates(graph):
-        trial = _placed(graph, slot_bytes, chosen | {tensor}, immediate=immediate)
+        trial = placed(chosen | {tensor})
         if total_bytes(trial[1]) < total_bytes(best[1]):
             chosen, best = chosen | {tensor}, trial
     check(*best, slot_bytes)
     return best
-
-
-def _placed(
-    graph: Graph, slot_bytes: SlotBytes, bits: frozenset[str], *, immediate: bool
-) -> tuple[tuple[Step, ...], tuple[Storage, ...]]:
-    steps = inference_steps(graph) if graph.inference else training_steps(graph, bits=bits, immediate=immediate)
-    return steps, place(steps, slot_bytes)

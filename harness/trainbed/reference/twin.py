@@ -106,6 +106,11 @@ class Twin:
         bad = np.flatnonzero(~np.isfinite(losses))
         return BatchResult(losses, outputs, diverged_at=int(bad[0]) if bad.size else None)
 
+    def tensors(self, x: F32) -> dict[str, F32]:
+        """Outputs of all layers by name; the last one's before its activation."""
+        with np.errstate(all="ignore"):
+            return self._forward(x)[0]
+
     def predict(self, x: F32) -> F32:
         """Outputs ``[B, n_out]`` of any number of samples."""
         return self.evaluate(x, np.zeros((len(x), self.network.output_size), np.float32)).outputs

@@ -14,7 +14,7 @@ _LATER = "is not available in this version"
 def unavailable(keys: ScenarioKeys) -> Iterator[tuple[KeyPath, str]]:
     """Path and message of everything asked for that this version does not do."""
     training = keys.training
-    if training.precision != "float32":
+    if training.precision not in ("float32", "uint8", "mixed", "int8_qas"):
         yield ("training", "precision"), f"precision '{training.precision}' {_LATER}; float32 is"
     if training.fused:
         yield ("training", "fused"), f"fused multiply-add {_LATER}; leave 'fused' out"
@@ -23,8 +23,15 @@ def unavailable(keys: ScenarioKeys) -> Iterator[tuple[KeyPath, str]]:
     for i, layer in enumerate(keys.network.layers):
         if layer.kind in ("batch_norm", "inverted_residual"):
             yield ("network", "layers", i), f"layer '{layer.kind}' {_LATER}"
-    if keys.update != "all":
-        yield ("update",), f"training a part of the network by 'update' {_LATER}; 'all' is"
-    for name in ("quantisation", "pretrain", "prune", "augment"):
+    if keys.update != "all" and training.precision not in ("uint8", "int8_qas"):
+        yield (
+            ("update",),
+            "a part of the network is trained in uint8 and int8_qas; set training.precision, or freeze layers",
+        )
+    if keys.update != "all" and keys.update.budget_bytes is not None:
+        yield ("update", "budget_bytes"), f"a search for what to update {_LATER}; give 'sparse' by hand"
+    if keys.quantisation is not None and training.precision == "float32":
+        yield ("quantisation",), "there is nothing to quantise in float32; set training.precision"
+    for name in ("pretrain", "prune", "augment"):
         if getattr(keys, name) is not None:
             yield (name,), f"'{name}' {_LATER}"

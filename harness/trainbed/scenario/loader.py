@@ -17,7 +17,7 @@ from trainbed.scenario.document import Document, read_document
 from trainbed.scenario.layers import LayerProblem, LayerSpec, layer_specs
 from trainbed.scenario.overrides import apply_overrides
 from trainbed.scenario.scenario import NetworkSpec, Scenario
-from trainbed.scenario.schema import NetworkKeys, ScenarioKeys
+from trainbed.scenario.schema import NetworkKeys, QuantisationKeys, ScenarioKeys
 from trainbed.scenario.wording import did_you_mean
 
 SCHEMA = 1
@@ -65,6 +65,8 @@ def check_document(document: Document) -> Scenario:
         link=keys.link,
         budget=keys.budget,
         weights=keys.weights,
+        quantisation=keys.quantisation or QuantisationKeys(),
+        update=None if isinstance(keys.update, str) else keys.update,
         document=document,
     )
 

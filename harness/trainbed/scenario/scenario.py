@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainbed.errors import InputError, NetworkError, ScenarioError
+from trainbed.network.precision import FLOAT32, DynamicUpdate, Precision, Quantisation, SparseUpdate, Update
 from trainbed.scenario.document import Document, KeyPath
 from trainbed.scenario.layers import LayerSpec
 from trainbed.scenario.schema import (
@@ -18,8 +19,10 @@ from trainbed.scenario.schema import (
     GeneratedData,
     LinkKeys,
     NpzData,
+    QuantisationKeys,
     SklearnData,
     TrainingKeys,
+    UpdateKeys,
     WeightsKeys,
 )
 
@@ -48,7 +51,30 @@ class Scenario:
     link: LinkKeys
     budget: BudgetKeys
     weights: WeightsKeys | None
+    quantisation: QuantisationKeys
+    update: UpdateKeys | None
+    """None: everything that is trainable is trained."""
     document: Document = field(repr=False, compare=False)
+
+    @property
+    def precision(self) -> Precision:
+        """The numbers it is trained in."""
+        training, keys = self.training, self.quantisation
+        update: Update = None
+        if self.update is not None and self.update.dynamic is not None:
+            update = DynamicUpdate(**self.update.dynamic.model_dump())
+        elif self.update is not None and self.update.sparse is not None:
+            update = SparseUpdate(self.update.sparse.biases_of_last, dict(self.update.sparse.weights))
+        if training.precision == "float32" and update is None:
+            return FLOAT32
+        values = keys.model_dump(exclude={"calibration_samples"})
+        return Precision(
+            name=training.precision,
+            float_head=training.head == "float32",
+            quantisation=Quantisation(**values),
+            update=update,
+            seed=training.seed,
+        )
 
     @property
     def file(self) -> Path | None:

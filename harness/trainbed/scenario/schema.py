@@ -221,9 +221,10 @@ class QuantisationKeys(Keys):
     """``quantisation``."""
 
     ranges: Literal["ema", "static"] = "ema"
-    rounding: Literal["stochastic", "nearest"] = "nearest"
-    standardise: bool = False
-    error_range: Literal["fixed", "ema"] = "fixed"
+    rounding: Literal["stochastic", "nearest"] = "stochastic"
+    standardise: bool = True
+    error_range: Literal["fixed", "ema"] = "ema"
+    accumulators: Literal["int32", "int16"] = "int32"
     calibration_samples: Count = 64
 
 
@@ -232,7 +233,7 @@ class DynamicUpdate(Keys):
 
     lambda_min: Fraction = 0.1
     lambda_max: Fraction = 1.0
-    exempt_head: bool = False
+    exempt_head: bool = True
 
 
 class SparseUpdate(Keys):

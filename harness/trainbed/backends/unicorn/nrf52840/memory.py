@@ -7,7 +7,6 @@ import struct
 
 from trainbed.backends.unicorn.memory import Region
 
-
 FLASH = Region(0x0000_0000, 0x0010_0000)
 RAM = Region(0x2000_0000, 0x0004_0000)
 FICR = Region(0x1000_0000, 0x1000)

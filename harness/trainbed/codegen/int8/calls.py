@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Steps of an 8-bit plan as calls of the kernels in firmware/include/trn/int8.
+
+Addresses, scales that are not known before training, and zero points that move are arguments of the generated
+functions; shapes and everything that is fixed are constants inside them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from trainbed.codegen.int8.places import Int8Places
+from trainbed.codegen.literals import c_window
+from trainbed.network.layers import Activation, Kind, Layer
+from trainbed.planner.graph import Epilogue, Op, Role, Slot, Step
+from trainbed.planner.int8.design import Design, ErrorScale
+from trainbed.planner.int8.plan import Int8Plan
+
+
+@dataclass
+class Int8Call:
+    """One generated function and the expressions passed to it: kernel lines over named parameters."""
+
+    layer: Layer
+    verb: str
+    parameters: list[tuple[str, str]] = field(default_factory=list)
+    """(declaration, expression); the declaration ends with the parameter's name."""
+    lines: list[str] = field(default_factory=list)
+
+    def take(self, declaration: str, expression: str) -> str:
+        """Add a parameter; its name."""
+        self.parameters.append((declaration, expression))
+        return declaration.replace("*", " ").split()[-1]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal for calls that one generated function can serve."""
+        return (tuple(declaration for declaration, _ in self.parameters), tuple(self.lines))
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Expressions passed to the generated function."""
+        return tuple(expression for _, expression in self.parameters)
+
+    def definition(self, name: str) -> str:
+        """The generated function."""
+        signature = ", ".join(declaration for declaration, _ in self.parameters)
+        body = "".join(f"    {line}\n" for line in self.lines)
+        return f"static TRN_NOINLINE void {name}({signature})\n{{\n{body}}}\n"
+
+
+class Int8Calls:
+    """Makes the calls of a plan's 8-bit layers."""
+
+    def __init__(self, plan: Int8Plan, places: Int8Places) -> None:
+        self._plan = plan
+        self._places = places
+        self._design: Design = plan.design
+        self._graph = self._design.graph
+
+    def call_of(self, step: Step) -> Int8Call:
+        """The call of a FORWARD, BITS, SELECT, BACKWARD_WEIGHTS or BACKWARD_INPUT step of an 8-bit layer."""
+        if step.op is Op.FORWARD:
+            return self._forward(step)
+        if step.op is Op.BITS:
+            return self._bits(step)
+        if step.op is Op.SELECT:
+            return self._select(step)
+        if step.op is Op.BACKWARD_WEIGHTS:
+            return self._backward_weights(step)
+        return self._backward_input(step)
+
+    # --- forward -----------------------------------------------------------------------------------------------------
+
+    def _forward(self, step: Step) -> Int8Call:
+        layer = step.layer
+        call = Int8Call(layer, "forward")
+        if layer.kind is Kind.DEQUANTISE:
+            return self._dequantise(call, step)
+        x = call.take("const uint8_t *x", self._places.value(step.sources[0]))
+        if layer.has_weights:
+            w = call.take("const int8_t *w", self._places.field(layer.name, "weights"))
+            b = call.take("const int32_t *b", self._places.field(layer.name, "bias"))
+            if layer.name == self._graph.output:
+                return self._head(call, step, x, w, b)
+            y = call.take("uint8_t *y", self._places.value(layer.name))
+            z_x = self._zero(call, "z_x", step.sources[0])
+            out = self._output(call, layer)
+            call.lines.append(f"trn_i8_{_family(layer)}_forward({x}, {w}, {b}, {y}, {_shape(layer)}, {z_x}, {out});")
+        elif layer.kind is Kind.ADD:
+            other = call.take("const uint8_t *x2", self._places.value(step.sources[1]))
+            y = call.take("uint8_t *y", self._places.value(layer.name))
+            zeros = (self._zero(call, "z_1", step.sources[0]), self._zero(call, "z_2", step.sources[1]))
+            scale = call.take("const trn_i8_add_scale_t *scale", f"&{self._places.forward_scale(layer)}")
+            out = self._output(call, layer, scale="NULL")
+            call.lines.append(
+                f"trn_i8_add_forward({x}, {other}, {y}, {layer.out_size}, {zeros[0]}, {zeros[1]}, *{scale}, {out});"
+            )
+        elif layer.kind is Kind.MAX_POOL:
+            y = call.take("uint8_t *y", self._places.value(layer.name))
+            index = Slot(Role.INDEX, layer.name)
+            place = call.take("uint8_t *index", self._places.slot(index)) if index in step.writes else "NULL"
+            call.lines.append(f"trn_i8_max_pool_forward({x}, {y}, {place}, {_shape(layer)});")
+        else:
+            y = call.take("uint8_t *y", self._places.value(layer.name))
+            zero = self._zero(call, "z_x", step.sources[0])
+            scale = call.take("const trn_i8_scale_t *scale", f"&{self._places.forward_scale(layer)}")
+            out = f"(trn_i8_output_t){{{scale}, false, {zero}, 0, 255, NULL}}"
+            call.lines.append(f"trn_i8_{_family(layer)}_forward({x}, {y}, {_shape(layer)}, {zero}, {out});")
+        return call
+
+    def _head(self, call: Int8Call, step: Step, x: str, w: str, b: str) -> Int8Call:
+        """The last layer: its sums as float32."""
+        layer = step.layer
+        y = call.take("float *y", self._places.value(layer.name))
+        z_x = self._zero(call, "z_x", step.sources[0])
+        s = call.take("float s", f"{self._places.forward_scale(layer)}")
+        call.lines.append(f"int32_t *const sums = (int32_t *)(void *){y};")
+        call.lines.append(f"trn_i8_dense_sums({x}, {w}, {b}, sums, {_shape(layer)}, {z_x});")
+        call.lines.append(f"trn_i8_dequantise_sums(sums, {y}, {layer.out_size}, {s});")
+        return call
+
+    def _dequantise(self, call: Int8Call, step: Step) -> Int8Call:
+        source = step.sources[0]
+        x = call.take("const uint8_t *x", self._places.value(source))
+        y = call.take("float *y", self._places.value(step.layer.name))
+        s = call.take("float s", f"{self._places.numbers(self._design.range_owner(source))}.scale")
+        zero = self._zero(call, "zero", source)
+        call.lines.append(f"trn_i8_dequantise({x}, {y}, {step.layer.out_size}, {s}, {zero});")
+        return call
+
+    def _zero(self, call: Int8Call, name: str, tensor: str) -> str:
+        """Zero point of a tensor: 0 where it must be, else an argument."""
+        owner = self._design.range_owner(tensor)
+        if self._design.starts_at_zero(owner):
+            return "0"
+        return call.take(f"int32_t {name}", f"{self._places.numbers(owner)}.zero")
+
+    def _output(self, call: Int8Call, layer: Layer, scale: str = "") -> str:
+        """What becomes of a layer's sums."""
+        if not scale:
+            address = self._places.forward_scale(layer)
+            scale = call.take("const trn_i8_scale_t *scale", address if self._design.per_channel else f"&{address}")
+        zero = self._zero(call, "z_y", layer.name)
+        seen = "NULL"
+        if self._design.moves(layer.name):
+            seen = call.take("trn_i8_range_t *seen", f"&{self._places.seen(layer.name)}")
+        per_channel = "true" if self._design.per_channel and layer.has_weights else "false"
+        lo = zero if layer.activation is not Activation.NONE else "0"
+        return f"(trn_i8_output_t){{{scale}, {per_channel}, {zero}, {lo}, 255, {seen}}}"
+
+    def _bits(self, step: Step) -> Int8Call:
+        layer = step.layer
+        call = Int8Call(layer, "bits")
+        y = call.take("const uint8_t *y", self._places.value(layer.name))
+        bits = call.take("uint8_t *bits", self._places.slot(Slot(Role.BITS, layer.name)))
+        call.lines.append(f"trn_i8_mask_bits({y}, {bits}, {layer.out_size}, {_mask_limits(layer.activation)});")
+        return call
+
+    # --- backward ----------------------------------------------------------------------------------------------------
+
+    def _select(self, step: Step) -> Int8Call:
+        """Norms of the structures, how many take part, which."""
+        layer, update = step.layer, self._plan.precision.update
+        call = Int8Call(layer, "select")
+        e = call.take("const int8_t *e", self._places.slot(Slot(Role.ERROR, layer.name)))
+        scratch = call.take("uint8_t *scratch", self._places.selection(layer))
+        choice = call.take("trn_i8_choice_t *choice", f"&choice_{self._places.name(layer)}")
+        s = call.take("float s_e", self.error_scale_expression(layer.name))
+        pixels = layer.out_shape[0] * layer.out_shape[1]
+        assert update is not None and not hasattr(update, "weights")
+        limits = f"{update.lambda_min!r}f, {update.lambda_max!r}f"
+        call.lines.append(f"trn_i8_choose({e}, {pixels}, {layer.n_biases}, {s}, {limits}, {scratch}, {choice});")
+        return call
+
+    def _which(self, call: Int8Call, step: Step) -> str:
+        """The structures that take part in a backward step."""
+        layer = step.layer
+        if Slot(Role.SCRATCH, f"selection of {layer.name}") not in step.reads:
+            return "TRN_I8_ALL"
+        chosen = call.take("const uint8_t *chosen", self._places.selection(layer))
+        count = call.take("trn_size_t count", f"choice_{self._places.name(layer)}.count")
+        return f"((trn_i8_structures_t){{trn_i8_choice_list({chosen}, {layer.n_biases}), {count}}})"
+
+    def _backward_weights(self, step: Step) -> Int8Call:
+        layer, share = step.layer, self._design.share(step.layer)
+        call = Int8Call(layer, "backward_weights")
+        e = call.take("const int8_t *e", self._places.slot(Slot(Role.ERROR, layer.name)))
+        which = self._which(call, step)
+        bias = call.take("int32_t *gb", self._places.sums(layer, "bias")) if share.bias else "NULL"
+        if not share.channels:
+            pixels = layer.out_shape[0] * layer.out_shape[1]
+            call.lines.append(f"trn_i8_bias_gradient({e}, {bias}, {pixels}, {layer.n_biases}, {which});")
+            return call
+        x = call.take("const uint8_t *x", self._places.value(step.sources[0]))
+        z_x = self._zero(call, "z_x", step.sources[0])
+        arguments = [_shape(layer), z_x, which]
+        if layer.kind is not Kind.DEPTHWISE_CONV2D:
+            arguments.append(str(share.channels))
+        name = f"trn_i8_{_family(layer)}_backward_weights"
+        if self._plan.narrow:
+            w = call.take("int16_t *gw", self._places.sums(layer, "weights"))
+            shift = call.take("uint8_t *shift", self._places.sums(layer, "shift"))
+            scratch = call.take("uint8_t *scratch", self._places.scratch(f"backward_weights of {layer.name}"))
+            tail = ", ".join([*arguments, f"(int32_t *)(void *){scratch}"])
+            call.lines.append(f"{name}16({x}, {e}, {w}, {shift}, {bias}, {tail});")
+        else:
+            w = call.take("int32_t *gw", self._places.sums(layer, "weights"))
+            call.lines.append(f"{name}({x}, {e}, {w}, {bias}, {', '.join(arguments)});")
+        return call
+
+    def _backward_input(self, step: Step) -> Int8Call:
+        layer = step.layer
+        verb = "backward_input" if len(layer.inputs) == 1 else f"backward_input_{1 + step.sources.index(step.target)}"
+        call = Int8Call(layer, verb)
+        dx = call.take("int8_t *dx", self._places.slot(Slot(Role.ERROR, step.target)))
+        if layer.kind is Kind.DEQUANTISE:
+            return self._quantise_error(call, step, dx)
+        if self._design.per_channel and layer.has_weights:
+            e = call.take("int8_t *e", self._places.slot(Slot(Role.ERROR, layer.name)))
+            scales = call.take("const trn_i8_scale_t *channels", self._places.channel_scale(layer))
+            pixels = layer.out_shape[0] * layer.out_shape[1]
+            call.lines.append(f"trn_i8_scale_channels({e}, {e}, {pixels}, {layer.n_biases}, {scales});")
+        else:
+            e = call.take("const int8_t *e", self._places.slot(Slot(Role.ERROR, layer.name)))
+        error = self._error(call, step)
+        if layer.has_weights:
+            w = call.take("const int8_t *w", self._places.field(layer.name, "weights"))
+            arguments = [w, e, dx, _shape(layer), error, self._which(call, step)]
+            if layer.kind is Kind.CONV2D:
+                place = self._places.scratch(f"backward_input of {layer.name}")
+                arguments.append(f"(int8_t *){call.take('uint8_t *scratch', place)}")
+            call.lines.append(f"trn_i8_{_family(layer)}_backward_input({', '.join(arguments)});")
+        elif layer.kind is Kind.MAX_POOL:
+            index = call.take("const uint8_t *index", self._places.slot(Slot(Role.INDEX, layer.name)))
+            call.lines.append(f"trn_i8_max_pool_backward({index}, {e}, {dx}, {_shape(layer)}, {error});")
+        elif layer.kind in (Kind.AVG_POOL, Kind.GLOBAL_AVG_POOL):
+            call.lines.append(f"trn_i8_{_family(layer)}_backward({e}, {dx}, {_shape(layer)}, {error});")
+        else:
+            call.lines.append(f"trn_i8_pass_error({e}, {dx}, {layer.out_size}, {error});")
+        return call
+
+    def _error(self, call: Int8Call, step: Step) -> str:
+        """What becomes of the sums of an input gradient."""
+        layer, target = step.layer, step.target
+        epilogue = step.epilogue
+        assert epilogue is not None
+        scale, seen = "NULL", "NULL"
+        if needs_error_scale(self._design, layer, target):
+            scale = call.take("const trn_i8_scale_t *scale", f"&{self._places.error_scale(layer, target)}")
+        if target in self._design.error_owners and layer.has_weights:
+            seen = call.take("trn_i8_range_t *seen", f"&{self._places.seen_error(target)}")
+        y, bits = self._mask(call, epilogue, target)
+        limits = _mask_limits(epilogue.activation)
+        accumulate = "true" if epilogue.accumulate else "false"
+        return f"(trn_i8_error_t){{{scale}, {y}, {limits}, {bits}, {accumulate}, {seen}}}"
+
+    def _mask(self, call: Int8Call, epilogue: Epilogue, target: str) -> tuple[str, str]:
+        source = epilogue.derivative_from
+        if source is None:
+            return "NULL", "NULL"
+        if source.role is Role.BITS:
+            return "NULL", call.take("const uint8_t *bits", self._places.slot(source))
+        if self._places.share(source, Slot(Role.ERROR, target)):
+            return "(const uint8_t *)dx", "NULL"
+        return call.take("const uint8_t *y_x", self._places.slot(source)), "NULL"
+
+    def _quantise_error(self, call: Int8Call, step: Step, dx: str) -> Int8Call:
+        """The error of a float32 layer to codes."""
+        layer, target, epilogue = step.layer, step.target, step.epilogue
+        assert epilogue is not None
+        e = call.take("const float *e", self._places.slot(Slot(Role.ERROR, layer.name)))
+        s = call.take("float inv_s", f"trn_batch_size / {self.error_scale_expression(target)}")
+        y, bits = self._mask(call, epilogue, target)
+        accumulate = "true" if epilogue.accumulate else "false"
+        error = f"(trn_i8_error_t){{NULL, {y}, {_mask_limits(epilogue.activation)}, {bits}, {accumulate}, NULL}}"
+        call.lines.append(f"trn_i8_take_error({e}, {dx}, {layer.out_size}, {s}, {error});")
+        return call
+
+    # --- scales ------------------------------------------------------------------------------------------------------
+
+    def error_scale_expression(self, tensor: str) -> str:
+        """C expression of the scale of a tensor's errors."""
+        return error_scale_expression(self._design, self._places, tensor)
+
+
+def error_scale_expression(design: Design, places: Int8Places, tensor: str) -> str:
+    """C expression (float) of the scale of a tensor's errors: its own range's, or that of another divided."""
+    divisor = 1
+    while tensor != design.graph.output:
+        source = design.error_scale(tensor)
+        if source == ErrorScale():
+            break
+        divisor *= source.divisor
+        tensor = source.of
+    if tensor in design.error_owners:
+        base = f"trn_i8_error_scale_of(*{places.field(tensor, 'error_range')})"
+    else:
+        base = "(1.0f / 127.0f)"
+    return base if divisor == 1 else f"({base} / {divisor}.0f)"
+
+
+def needs_error_scale(design: Design, layer: Layer, target: str) -> bool:
+    """A layer's input gradient is scaled on its way into the error of ``target``: always behind weights."""
+    if layer.has_weights:
+        return True
+    return design.error_scale(target).of != layer.name
+
+
+def _family(layer: Layer) -> str:
+    return "pointwise" if layer.is_pointwise else layer.kind.value
+
+
+def _shape(layer: Layer) -> str:
+    """Literals of a kernel's shape."""
+    if layer.kind is Kind.DENSE:
+        return f"{layer.in_size}, {layer.out_size}"
+    if layer.is_pointwise:
+        return f"{layer.in_shape[0] * layer.in_shape[1]}, {layer.in_shape[2]}, {layer.out_shape[2]}"
+    if layer.kind is Kind.GLOBAL_AVG_POOL:
+        return f"{layer.in_shape[0] * layer.in_shape[1]}, {layer.in_shape[2]}"
+    return c_window(layer)
+
+
+def _mask_limits(activation: Activation) -> str:
+    """Codes between which the derivative of an activation is 1: relu's zero point is 0, relu6 ends where codes do."""
+    return "0, 255" if activation is Activation.RELU6 else "0, 256"

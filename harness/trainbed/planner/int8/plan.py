@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plan of a training step in an 8-bit precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from trainbed.errors import NetworkError
+from trainbed.network.layers import Kind, Layer, Network
+from trainbed.network.precision import DynamicUpdate, Precision
+from trainbed.network.training import Adam, Loss, Optimizer
+from trainbed.planner.graph import Op, Role, Slot, Step
+from trainbed.planner.int8 import scratch
+from trainbed.planner.int8.design import Design
+from trainbed.planner.int8.layout import gradient_layout, layer_gradient, parameter_layout
+from trainbed.planner.parameters import ParameterLayout
+from trainbed.planner.plan import Plan, arrange
+
+_LARGEST_SUM = 2**31 - 1
+_LARGEST_PRODUCT = 127 * 255
+"""Of an error and the distance of a code from its zero point."""
+
+
+@dataclass(frozen=True)
+class Int8Plan(Plan):
+    """A plan in uint8, mixed or int8_qas; what it adds to a float32 plan."""
+
+    gradients: ParameterLayout = field(default_factory=lambda: ParameterLayout(()))
+    """Accumulators of the 8-bit layers outside the arena; empty in immediate mode."""
+    original: Network = field(default_factory=lambda: Network((1, 1, 1), ()))
+    """The network without the conversions that ``network`` has."""
+    input_numbers: tuple[float, int] = (1.0, 0)
+    """Scale and zero point of the network's input."""
+
+    @cached_property
+    def design(self) -> Design:
+        """The numbers of each layer."""
+        return Design(self.original, self.precision, inference=self.inference)
+
+    @property
+    def arena_bytes(self) -> int:
+        """The arena of a sample; between samples the scratch of a step lies there."""
+        steps = () if self.immediate else tuple(scratch.update_bytes(layer) for layer in self.quantised)
+        return max(super().arena_bytes, *steps, 0)
+
+    @property
+    def trainable(self) -> tuple[Layer, ...]:
+        """Float32 layers that are updated by the optimizer, in forward order."""
+        design = self.design
+        return tuple(
+            layer for layer in self.network.parametric if design.is_float(layer) and design.share(layer).anything
+        )
+
+    @property
+    def quantised(self) -> tuple[Layer, ...]:
+        """8-bit layers of which something is updated, in forward order."""
+        design = self.design
+        return tuple(layer for layer in design.quantised if design.share(layer).anything)
+
+    @property
+    def narrow(self) -> bool:
+        """Gradients of 8-bit layers are accumulated in 16 bits."""
+        return self.precision.quantisation.accumulators == "int16"
+
+    @property
+    def gradient_bytes(self) -> int:
+        """Accumulators outside the arena, of both kinds of layers."""
+        return super().gradient_bytes + self.gradients.ram_bytes
+
+    def gradient_layout_of(self, layer: Layer) -> ParameterLayout:
+        """Accumulators of one 8-bit layer inside its slot of the arena, in immediate mode."""
+        return layer_gradient(layer, self.design, narrow=self.narrow)
+
+
+def make_int8_plan(
+    network: Network,
+    *,
+    loss: Loss,
+    optimizer: Optimizer,
+    batch_size: int,
+    precision: Precision,
+    input_numbers: tuple[float, int],
+    inference: bool = False,
+) -> Int8Plan:
+    """Plan the training of a network in uint8, mixed or int8_qas.
+
+    Raises NetworkError for what the precision cannot do, and where sums of a batch could overflow.
+    """
+    design = Design(network, precision, inference=inference)
+    immediate = batch_size == 1
+    narrow = precision.quantisation.accumulators == "int16"
+    if not inference:
+        _check_optimizer(design, optimizer)
+        _check_sums(design, batch_size)
+
+    sizes: dict[Slot, int] = {}
+    chooses = isinstance(precision.update, DynamicUpdate)
+
+    def slot_bytes(slot: Slot) -> int:
+        if slot in sizes:
+            return sizes[slot]
+        layer = design.network.layer(slot.tensor)
+        if slot.role is Role.BITS:
+            return (layer.out_size + 7) // 8
+        if slot.role is Role.INDEX:
+            return layer.out_size
+        if slot.role is Role.GRADIENT:
+            if design.is_float(layer):
+                return 4 * layer.n_parameters
+            return layer_gradient(layer, design, narrow=narrow).ram_bytes
+        codes = design.holds_codes(slot.tensor) if slot.role is Role.VALUE else design.errors_are_codes(slot.tensor)
+        return layer.out_size if codes else 4 * layer.out_size
+
+    def with_scratch(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        return tuple(_with_scratch(steps, design, sizes, chooses=chooses, narrow=narrow))
+
+    steps, storages = arrange(design.graph, slot_bytes, immediate=immediate, finish=with_scratch)
+    return Int8Plan(
+        network=design.network,
+        loss=loss,
+        optimizer=optimizer,
+        batch_size=batch_size,
+        steps=steps,
+        storages=storages,
+        immediate=immediate,
+        parameters=parameter_layout(design),
+        precision=precision,
+        inference=inference,
+        gradients=ParameterLayout(()) if immediate else gradient_layout(design, narrow=narrow),
+        original=network,
+        input_numbers=input_numbers,
+    )
+
+
+def _check_optimizer(design: Design, optimizer: Optimizer) -> None:
+    stepped = [layer for layer in design.quantised if design.share(layer).anything]
+    if stepped and (isinstance(optimizer, Adam) or optimizer.momentum):
+        name = design.precision.name
+        raise NetworkError(f"{name} trains 8-bit layers by sgd without momentum; their steps have no room for state")
+
+
+def _check_sums(design: Design, batch_size: int) -> None:
+    """No sum of a batch leaves 32 bits: |e| <= 127, |x - z| <= 255, as many terms as pixels and samples."""
+    for layer in design.quantised:
+        pixels = layer.out_shape[0] * layer.out_shape[1]
+        if design.share(layer).anything and batch_size * pixels * _LARGEST_PRODUCT > _LARGEST_SUM:
+            most = _LARGEST_SUM // (_LARGEST_PRODUCT * pixels)
+            raise NetworkError(
+                f"its gradient sums {pixels} pixels of {batch_size} samples and could leave 32 bits;"
+                f" a batch_size of at most {most} is safe",
+                layer=layer.name,
+            )
+
+
+def _with_scratch(
+    steps: tuple[Step, ...], design: Design, sizes: dict[Slot, int], *, chooses: bool, narrow: bool
+) -> list[Step]:
+    """The steps with the scratch each needs, and a SELECT before the backward steps of a layer that chooses."""
+    finished: list[Step] = []
+    selected: set[str] = set()
+    for step in steps:
+        layer = step.layer
+        backward = step.op in (Op.BACKWARD_WEIGHTS, Op.BACKWARD_INPUT)
+        exempt = layer.name == design.graph.output and _exempts_head(design)
+        selects = chooses and backward and layer.has_weights and not design.is_float(layer) and not exempt
+        chosen = Slot(Role.SCRATCH, f"selection of {layer.name}")
+        if selects and layer.name not in selected:
+            selected.add(layer.name)
+            sizes[chosen] = scratch.selection_bytes(layer)
+            error = Slot(Role.ERROR, layer.name)
+            finished.append(Step(Op.SELECT, layer, reads=(error,), writes=(chosen,)))
+        if selects:
+            step = replace(step, reads=(*step.reads, chosen))
+        n_bytes = 0 if design.is_float(layer) else _scratch_bytes(step, design, selects=selects, narrow=narrow)
+        if n_bytes:
+            slot = Slot(Role.SCRATCH, f"{step.op.value} of {layer.name}")
+            sizes[slot] = n_bytes
+            step = replace(step, writes=(*step.writes, slot))
+        finished.append(step)
+    return finished
+
+
+def _exempts_head(design: Design) -> bool:
+    update = design.precision.update
+    return isinstance(update, DynamicUpdate) and update.exempt_head
+
+
+def _scratch_bytes(step: Step, design: Design, *, selects: bool, narrow: bool) -> int:
+    layer = step.layer
+    if step.op is Op.BACKWARD_INPUT:
+        return scratch.backward_input_bytes(layer, chosen=selects)
+    if step.op is Op.BACKWARD_WEIGHTS and narrow:
+        return scratch.narrow_gradient_bytes(layer, design.share(layer).channels)
+    if step.op is Op.UPDATE:
+        return scratch.update_bytes(layer)
+    return 0
+
+
+def trained_count(layer: Layer, design: Design) -> int:
+    """Elements of one structure that are trained."""
+    if layer.kind is Kind.DEPTHWISE_CONV2D:
+        return layer.n_weights // layer.n_biases
+    share = design.share(layer)
+    return layer.n_weights // layer.n_biases // layer.weight_shape[-1] * share.channels
