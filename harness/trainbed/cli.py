@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: run, build, debug, boards, doctor. It parses, calls, prints; the work is done elsewhere.
+"""The command line: run, build, report, compare, debug, boards, doctor. It parses, calls, prints; the work is done elsewhere.
 
 Modules that take long to import are imported by the command that needs them.
 """
@@ -39,6 +39,9 @@ ScenarioArgument = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of a shipped one.")
 ]
 BoardOption = Annotated[str | None, typer.Option("--board", metavar="X", help="Another board than the scenario's.")]
+JunitOption = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Also write the contract as JUnit XML, for CI.")
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="A.B=V", help="Change the scenario: training.epochs=10. Repeatable."),
@@ -93,6 +96,7 @@ def run(
         Path | None, typer.Option("--out", metavar="DIR", help="Where result.json goes; out/<scenario> unless given.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print result.json alone.")] = False,
+    junit: JunitOption = None,
 ) -> ExitCode:
     """Train on an emulated board and judge the outcome."""
     from trainbed.run import run_scenario
@@ -112,6 +116,11 @@ def run(
 
         print_summary(result, console)
         console.print(f"kept in {folder}", style="dim", markup=False, highlight=False, soft_wrap=True)
+    if junit is not None:
+        from trainbed.report.junit import write_junit
+        from trainbed.report.sources import read_source
+
+        write_junit(junit, [read_source(folder)])
     return ExitCode.PASSED if result.verdict == "passed" else ExitCode.FAILED
 
 
@@ -175,6 +184,52 @@ def debug(
         raise InputError("name a scenario to debug, or a kept state: trainbed debug --post-mortem DIR")
     debug_on_console(_load(scenario, set_), backend=backend, board=board, port=port, sources=sources)
     return ExitCode.PASSED
+
+
+@_command
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, result.json files, sweep folders.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where report.html and figures/ go.")
+    ] = Path("out/report"),
+    junit: JunitOption = None,
+    figures: Annotated[bool, typer.Option(help="Also write each drawing as SVG and PNG.")] = True,
+) -> ExitCode:
+    """Draw runs and sweeps: one HTML file that needs no network, and its drawings beside it."""
+    from trainbed.report.junit import write_junit
+    from trainbed.report.page import write_report
+    from trainbed.report.sources import read_sources
+
+    sources = read_sources(runs)
+    if junit is not None:
+        write_junit(junit, sources)
+    print(write_report(sources, out, files=figures))
+    return ExitCode.PASSED
+
+
+@_command
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="Run folder, result.json or sweep folder: before.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The same of the other: after.")],
+    max_: Annotated[
+        list[str] | None,
+        typer.Option("--max", metavar="KEY=+N%", help="The most KEY may grow: +2%, +100, or a value. Repeatable."),
+    ] = None,
+    min_: Annotated[
+        list[str] | None,
+        typer.Option("--min", metavar="KEY=-N%", help="The most KEY may fall: -2%, -0.01, or a value. Repeatable."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print it as Markdown, for a comment in CI.")] = False,
+) -> ExitCode:
+    """Show what changed from run A to run B; exit code 1 when a bound is broken."""
+    from trainbed.report.compare import compare_sources, parse_bounds
+    from trainbed.report.comparison_text import as_json, as_markdown, as_text
+
+    bounds = parse_bounds(max_ or (), min_ or ())
+    comparison = compare_sources(a, b, bounds)
+    sys.stdout.write((as_json if json else as_markdown if markdown else as_text)(comparison))
+    return ExitCode.PASSED if comparison.passed else ExitCode.FAILED
 
 
 @_command

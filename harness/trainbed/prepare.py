@@ -83,6 +83,8 @@ class Built:
     prepared: Prepared
     firmware: Firmware
     memory: MemoryReport
+    shared_shapes: bool = False
+    """One function serves all shapes of a kernel: the flash budget asked for it."""
 
     def explain(self) -> str:
         """Plan and memory in words and pictures."""
@@ -168,7 +170,8 @@ def build_firmware(prepared: Prepared, *, sanitize: bool = False, firmware: Path
     limit = budget if budget is not None else prepared.board.flash_bytes
     options = BuildOptions(optimize=scenario.build.optimize, sanitize=sanitize)
     built = _build(prepared, options, shared_shapes=False, sources=firmware)
-    if limit is not None and built.flash_bytes > limit:
+    shared = limit is not None and built.flash_bytes > limit
+    if shared:
         built = _build(prepared, options, shared_shapes=True, sources=firmware)
     if limit is not None and built.flash_bytes > limit:
         with with_line(scenario, "build.flash_budget_bytes" if budget is not None else "network"):
@@ -182,7 +185,7 @@ def build_firmware(prepared: Prepared, *, sanitize: bool = False, firmware: Path
         stack_bound=built.stack_bound_bytes or 0,
         flash_bytes=built.flash_bytes,
     )
-    return Built(prepared, built, report)
+    return Built(prepared, built, report, shared)
 
 
 def _build(prepared: Prepared, options: BuildOptions, *, shared_shapes: bool, sources: Path | None) -> Firmware:

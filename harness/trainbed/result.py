@@ -23,6 +23,8 @@ SCHEMA = 1
 RESULT_FILE = "result.json"
 WEIGHTS_FILE = "weights.npz"
 FIRMWARE_FILE = "firmware.elf"
+PLAN_FILE = "plan.json"
+PROFILE_FILE = "profile.json"
 POST_MORTEM_FOLDER = "post_mortem"
 
 
@@ -233,7 +235,7 @@ def weights_sha256(arrays: Iterable[NDArray[Any]]) -> str:
 def clear_run(out: Path) -> None:
     """Make the output folder and take an older result out of it, so that a run that breaks leaves none."""
     out.mkdir(parents=True, exist_ok=True)
-    for name in (RESULT_FILE, WEIGHTS_FILE, FIRMWARE_FILE):
+    for name in (RESULT_FILE, WEIGHTS_FILE, FIRMWARE_FILE, PLAN_FILE, PROFILE_FILE):
         (out / name).unlink(missing_ok=True)
     shutil.rmtree(out / POST_MORTEM_FOLDER, ignore_errors=True)
 
@@ -244,18 +246,18 @@ def save_run(out: Path, result: Result, *, weights: Mapping[str, NDArray[Any]], 
     Each file appears whole or not at all. ``weights``: array of each parameter by name, in the order of weights_sha256.
     """
     out.mkdir(parents=True, exist_ok=True)
-    _write(out / FIRMWARE_FILE, lambda temporary: shutil.copyfile(elf, temporary))
+    write_whole(out / FIRMWARE_FILE, lambda temporary: shutil.copyfile(elf, temporary))
 
     def write_weights(temporary: Path) -> None:
         with temporary.open("wb") as stream:
             np.savez(stream, allow_pickle=False, **{name: np.asarray(array) for name, array in weights.items()})
 
-    _write(out / WEIGHTS_FILE, write_weights)
-    _write(out / RESULT_FILE, lambda temporary: temporary.write_text(result.to_json(), encoding="utf-8"))
+    write_whole(out / WEIGHTS_FILE, write_weights)
+    write_whole(out / RESULT_FILE, lambda temporary: temporary.write_text(result.to_json(), encoding="utf-8"))
 
 
-def _write(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write beside the target under another name, then rename."""
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let ``write`` fill a file beside the target, then rename it: the target appears whole or not at all."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     temporary = Path(name)

@@ -81,6 +81,7 @@ class Session:
         self._weights: NDArray[np.float32] | None = None
         self._ulp: tuple[int | None] | None = None
         self._result: Result | None = None
+        self._finished: Finished | None = None
         self.post_mortem: Path | None = None
         """Folder for the state of a guest that breaks; None: one in the cache. The error says which."""
 
@@ -185,9 +186,15 @@ class Session:
         return self._result
 
     def save(self, out: Path) -> None:
-        """Keep the run in a folder: firmware.elf, weights.npz, result.json. Its result() must have been asked for."""
-        if self._result is None or self._weights is None:
+        """Keep the run in a folder: firmware.elf, weights.npz, plan.json, profile.json, result.json.
+
+        Its result() must have been asked for.
+        """
+        if self._result is None or self._weights is None or self._finished is None:
             raise InputError("there is no result to keep yet; ask for result() first")
+        from trainbed.report.record import save_record  # late: a run that is not kept is not to load it
+
+        save_record(out, self._finished)
         save_run(out, self._result, weights=self.parameters(), elf=self.build().firmware.image.elf)
 
     def close(self) -> None:
@@ -374,7 +381,7 @@ class Session:
             self._n_evaluated,
         )
         guest = self._powered()
-        finished = Finished(
+        self._finished = Finished(
             built=self.build(),
             training=training,
             backend=guest.backend,
@@ -383,7 +390,7 @@ class Session:
             stack_bytes=guest.stack_bytes(),
             wall_s=time.monotonic() - self._started,
         )
-        return make_result(finished)
+        return make_result(self._finished)
 
     def _initial(self) -> NDArray[np.float32] | None:
         """What the device is sent to start from; None: it has a generator of its own."""

@@ -55,7 +55,7 @@ def _facts(result: Result) -> Table:
     table.add_row("scenario", Text(result.scenario.name))
     table.add_row("board", f"{result.board}, on {result.backend.name} {result.backend.version}")
     table.add_row(
-        "network", f"{_grouped(result.model.parameters)} parameters, {_grouped(result.model.macs_forward)} MACs forward"
+        "network", f"{grouped(result.model.parameters)} parameters, {grouped(result.model.macs_forward)} MACs forward"
     )
     if result.training.loss:
         accuracy = f", accuracy {result.training.accuracy[-1]:.1%}" if result.training.accuracy else ""
@@ -70,10 +70,10 @@ def _facts(result: Result) -> Table:
     memory = result.memory
     parts = [("training", memory.training_bytes), ("RAM", memory.ram_bytes), ("flash", memory.flash_bytes)]
     table.add_row(
-        "memory", ", ".join(f"{name} {_grouped(n_bytes)} B" for name, n_bytes in parts if n_bytes is not None)
+        "memory", ", ".join(f"{name} {grouped(n_bytes)} B" for name, n_bytes in parts if n_bytes is not None)
     )
     if memory.stack_bytes is not None:
-        table.add_row("stack", f"{_grouped(memory.stack_bytes)} B used, bound {_grouped(memory.stack_bound_bytes)} B")
+        table.add_row("stack", f"{grouped(memory.stack_bytes)} B used, bound {grouped(memory.stack_bound_bytes)} B")
     mips = f", {result.cost.emulated_mips:.0f} MIPS emulated" if result.cost.emulated_mips else ""
     table.add_row("host", f"{result.cost.wall_s:.1f} s{mips}")
     return table
@@ -120,7 +120,7 @@ def bound_text(expectation: Expectation) -> str:
     if isinstance(expectation.bound, str):
         return expectation.bound
     words = {"min": "at least", "max": "at most", "by": "by at least", "ulp": "within ulp"}
-    return ", ".join(f"{words.get(edge, edge)} {_grouped(value)}" for edge, value in expectation.bound.items())
+    return ", ".join(f"{words.get(edge, edge)} {grouped(value)}" for edge, value in expectation.bound.items())
 
 
 def observed_text(expectation: Expectation) -> str:
@@ -128,8 +128,8 @@ def observed_text(expectation: Expectation) -> str:
     if expectation.observed is None:
         return "not measured"
     if expectation.name == "matches_reference":
-        return "equal to the bit" if expectation.observed == 0 else f"{_grouped(expectation.observed)} ulp apart"
-    return _grouped(expectation.observed)
+        return "equal to the bit" if expectation.observed == 0 else f"{grouped(expectation.observed)} ulp apart"
+    return grouped(expectation.observed)
 
 
 def _verdict(result: Result) -> Text:
@@ -146,7 +146,7 @@ def _count(value: float | None) -> str:
     return "-" if value is None else f"{value:,.1f}".replace(",", " ")
 
 
-def _grouped(value: float | None) -> str:
+def grouped(value: float | None) -> str:
     """Thousands apart; three decimals for small fractions."""
     if value is None:
         return "-"

@@ -44,6 +44,8 @@ class Float32Writer:
         self._places = self._make_places()
         self._optimizer = OptimizerWriter(plan, self._places)
         self._instances: dict[tuple[object, ...], str] = {}
+        self.users: dict[str, tuple[str, list[str]]] = {}
+        """Name of a generated function -> its verb, and the layer of every call of it; filled by write()."""
         self._definitions: list[str] = []
         self._output = next(step.layer for step in plan.steps if step.op is Op.LOSS)
         self._fused = plan.loss is not Loss.MSE
@@ -149,6 +151,8 @@ class Float32Writer:
             name = f"{self._places.name(call.layer)}_{call.verb}"
             self._instances[call.key] = name
             self._definitions.append(call.definition(name))
+            self.users[name] = (call.verb, [])
+        self.users[name][1].append(call.layer.name)
         return f"{name}({', '.join(call.arguments)});"
 
     def _call(self, step: Step) -> str:

@@ -19,3 +19,12 @@ def write_model(plan: Plan, *, constants: Arrays | None = None, shared_shapes: b
     if isinstance(plan, Int8Plan):
         return Int8Writer(plan, constants=constants or {}, shared_shapes=shared_shapes).write()
     return Float32Writer(plan, constants=constants or {}, shared_shapes=shared_shapes).write()
+
+
+def operations_of(
+    plan: Plan, *, constants: Arrays | None = None, shared_shapes: bool = False
+) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Each kernel function of model.c by its name: (verb, names of the layers it serves, in order)."""
+    writer = Float32Writer(plan, constants=constants or {}, shared_shapes=shared_shapes)
+    writer.write()
+    return {name: (verb, tuple(dict.fromkeys(layers))) for name, (verb, layers) in writer.users.items()}

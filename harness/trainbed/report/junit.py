@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JUnit XML of runs and sweeps: a suite a run, a test case an expectation, the figures as properties."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from trainbed.explain import explain_expectation, figures
+from trainbed.report.sources import RESULT_SECTIONS, Run, Sweep
+from trainbed.result import Result, StopReason, write_whole
+from trainbed.summary import bound_text, observed_text
+
+TRAINING = "training runs to its end"
+"""The test case every run has, whatever its contract asks for."""
+
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def write_junit(file: Path, sources: Sequence[Run | Sweep]) -> None:
+    """Write a JUnit file, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, partial(Path.write_text, data=junit_xml(sources), encoding="utf-8"))
+
+
+def junit_xml(sources: Sequence[Run | Sweep]) -> str:
+    """The text of a JUnit file."""
+    root = ET.Element("testsuites", name="trainbed")
+    for source in sources:
+        root.append(_run_suite(source) if isinstance(source, Run) else _sweep_suite(source))
+    for key in ("tests", "failures", "errors"):
+        root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _run_suite(run: Run) -> ET.Element:
+    result = run.result
+    suite = ET.Element("testsuite", name=_clean(result.scenario.name))
+    _properties(suite, figures(result))
+    group = f"{result.board}.{result.backend.name}"
+    cases = [_case(suite, TRAINING, group, "" if _ended(result) else f"training stopped: {result.stop_reason.value}")]
+    for expectation in result.expectations:
+        wrong = "" if expectation.passed else f"{observed_text(expectation)}, expected {bound_text(expectation)}"
+        details = explain_expectation(expectation, result.training.loss) if wrong else ""
+        cases.append(_case(suite, expectation.name, group, wrong, details))
+    cases[0].set("time", f"{result.cost.wall_s:.3f}")
+    _count(suite, cases)
+    suite.set("time", f"{result.cost.wall_s:.3f}")
+    return suite
+
+
+def _ended(result: Result) -> bool:
+    return result.stop_reason is StopReason.COMPLETED
+
+
+def _sweep_suite(sweep: Sweep) -> ET.Element:
+    """A test case a row: it passes where the row's verdict says so."""
+    suite = ET.Element("testsuite", name=_clean(sweep.label))
+    _properties(suite, {"runs": len(sweep.rows), "axes": ", ".join(sweep.axes)})
+    cases = []
+    for number, row in enumerate(sweep.rows, 1):
+        name = ", ".join(f"{axis}={row[axis]}" for axis in sweep.axes) or f"run {number}"
+        verdict = row.get("verdict", "")
+        wrong = "" if verdict == "passed" else f"verdict: {verdict or 'none'} {row.get('stop_reason', '')}".strip()
+        case = _case(suite, name, row.get("board", "") or sweep.label, wrong)
+        measured = {
+            column: row[column] for column in sweep.columns if column.split(".")[0] in RESULT_SECTIONS and row[column]
+        }
+        _properties(case, measured)
+        cases.append(case)
+    _count(suite, cases)
+    return suite
+
+
+def _case(suite: ET.Element, name: str, group: str, wrong: str, details: str = "") -> ET.Element:
+    case = ET.SubElement(suite, "testcase", name=_clean(name), classname=_clean(group))
+    if wrong:
+        failure = ET.SubElement(case, "failure", message=_clean(wrong))
+        failure.text = _clean(details)
+    return case
+
+
+def _properties(parent: ET.Element, values: dict[str, str | float] | dict[str, str]) -> None:
+    block = ET.Element("properties")
+    for name, value in values.items():
+        ET.SubElement(block, "property", name=_clean(name), value=_clean(str(value)))
+    parent.insert(0, block)
+
+
+def _count(suite: ET.Element, cases: Sequence[ET.Element]) -> None:
+    suite.set("tests", str(len(cases)))
+    suite.set("failures", str(sum(case.find("failure") is not None for case in cases)))
+    suite.set("errors", "0")
+
+
+def _clean(text: str) -> str:
+    """Without the characters XML cannot carry."""
+    return _NOT_XML.sub("�", text)
