@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+INSTALL = "sudo apt-get install chromium"
 WALL_S = 60.0
 """Safety net of one answer."""
 
@@ -106,8 +107,9 @@ class Browser:
         """A PNG of the whole page, or of one element."""
         options: dict[str, Any] = {"captureBeyondViewport": True}
         box = self.evaluate(
-            f"(() => {{ const r = (document.querySelector({json.dumps(selector)}) || document.documentElement)"
-            ".getBoundingClientRect(); return {x: r.x + scrollX, y: r.y + scrollY, width: r.width, height: r.height}; })()"
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)}) || document.documentElement;"
+            "const r = e.getBoundingClientRect();"
+            "return {x: r.x + scrollX, y: r.y + scrollY, width: r.width, height: r.height}; })()"
         )
         options["clip"] = {**box, "scale": 1}
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png", **options)["data"]))

@@ -33,6 +33,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         found = availability(backend)
         if not found.usable:
             raise pytest.UsageError(f"CI needs the {backend} backend: {found.reason}; {found.install}")
+    from browser import INSTALL, chromium
+
+    if chromium() is None:
+        raise pytest.UsageError(f"CI needs a browser that opens the report; {INSTALL}")
 
 
 settings.register_profile("trainbed", deadline=None, derandomize=True, print_blob=True)

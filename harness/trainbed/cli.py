@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: run, build, report, compare, debug, boards, doctor. It parses, calls, prints; the work is done elsewhere.
+"""The command line: run, build, report, compare, debug, boards, doctor. It parses, calls, prints; the work is done
+elsewhere.
 
 Modules that take long to import are imported by the command that needs them.
 """
@@ -188,10 +189,10 @@ def debug(
 
 @_command
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, result.json files, sweep folders.")],
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where report.html and figures/ go.")
-    ] = Path("out/report"),
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, result.json, sweep folders.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where report.html and figures/ go.")] = Path(
+        "out/report"
+    ),
     junit: JunitOption = None,
     figures: Annotated[bool, typer.Option(help="Also write each drawing as SVG and PNG.")] = True,
 ) -> ExitCode:

@@ -139,8 +139,8 @@ def _bars(drawing: Drawing, rows: Sequence[tuple[str, Mapping[str, float]]], par
             left += width
         axes.text(left + longest * 0.01, y, grouped(round(left)), va="center", color=INK, fontsize=9)
     axes.set_yticks(range(len(rows)), [label for label, _ in rows])
-    for label in axes.get_yticklabels():
-        label.set_color(INK)
+    for tick in axes.get_yticklabels():
+        tick.set_color(INK)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, longest * 1.13)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: grouped(round(value))))

@@ -68,6 +68,6 @@ def _curves(name: str, title: str, note: str, curves: Sequence[tuple[Run, Sequen
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(x=0.02)
-    if 1 < len(curves) and not crowd:
+    if len(curves) > 1 and not crowd:
         axes.legend(loc="best")
     return drawing

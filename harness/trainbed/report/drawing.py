@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trainbed.errors import MissingTool
 
@@ -38,7 +38,7 @@ VARIABLES = {
 }
 """Variable of the style sheet behind each colour."""
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it takes the page's font, and can be searched
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],

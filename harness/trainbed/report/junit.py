@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -68,7 +68,9 @@ def _sweep_suite(sweep: Sweep) -> ET.Element:
         wrong = "" if verdict == "passed" else f"verdict: {verdict or 'none'} {row.get('stop_reason', '')}".strip()
         case = _case(suite, name, row.get("board", "") or sweep.label, wrong)
         measured = {
-            column: row[column] for column in sweep.columns if column.split(".")[0] in RESULT_SECTIONS and row[column]
+            column: row[column]
+            for column in sweep.columns
+            if column.split(".")[0] in RESULT_SECTIONS and column not in sweep.axes and row[column]
         }
         _properties(case, measured)
         cases.append(case)
@@ -84,7 +86,7 @@ def _case(suite: ET.Element, name: str, group: str, wrong: str, details: str = "
     return case
 
 
-def _properties(parent: ET.Element, values: dict[str, str | float] | dict[str, str]) -> None:
+def _properties(parent: ET.Element, values: Mapping[str, str | float]) -> None:
     block = ET.Element("properties")
     for name, value in values.items():
         ET.SubElement(block, "property", name=_clean(name), value=_clean(str(value)))

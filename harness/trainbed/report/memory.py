@@ -125,7 +125,10 @@ def ram_bars(runs: Sequence[Run]) -> Drawing | None:
     if not known:
         return None
     drawing = new_drawing(
-        "ram", "RAM by purpose", height=1.45 + 0.42 * len(known), note="Adds up to .data + .bss of the ELF and the stack's bound."
+        "ram",
+        "RAM by purpose",
+        height=1.45 + 0.42 * len(known),
+        note="Adds up to .data + .bss of the ELF and the stack's bound.",
     )
     axes = drawing.figure.add_subplot()
     totals = []
@@ -147,8 +150,8 @@ def ram_bars(runs: Sequence[Run]) -> Drawing | None:
         of = f"{grouped(total)} B" + (f", {total / board:.0%} of the board's" if board else "")
         axes.text(total + longest * 0.01, y, of, va="center", fontsize=9, color=INK)
     axes.set_yticks(range(len(known)), [run.label for run in known])
-    for label in axes.get_yticklabels():
-        label.set_color(INK)
+    for tick in axes.get_yticklabels():
+        tick.set_color(INK)
     axes.set_ylim(len(known) - 0.4, -0.6)
     axes.set_xlim(0, longest * 1.32)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: grouped(round(value))))

@@ -118,7 +118,8 @@ def _layers(plan: Plan) -> list[Mapping[str, Any]]:
 def _title(step: Step) -> str:
     if step.op is Op.BACKWARD_INPUT:
         return f"backward to {step.target}"
-    return step.op.value.replace("_", " ")
+    words: str = step.op.value
+    return words.replace("_", " ")
 
 
 def _storages(plan: Plan) -> list[Mapping[str, Any]]:
@@ -154,7 +155,10 @@ def _flash(built: Built) -> Mapping[str, Any]:
     for _, n_bytes, name in firmware.image.functions:
         code[name] = code.get(name, 0) + n_bytes
     generated = {"update", "forward", *operations_of(built.prepared.plan, shared_shapes=built.shared_shapes)}
-    sized = [(n, "network" if name in generated or name.startswith("trn_model_") else "code", name) for name, n in code.items()]
+    sized = [
+        (n, "network" if name in generated or name.startswith("trn_model_") else "code", name)
+        for name, n in code.items()
+    ]
     sized += [(n_bytes, "constant", name) for name, n_bytes in firmware.constants.items()]
     sized.sort(key=lambda symbol: (-symbol[0], symbol[2]))
     return {

@@ -148,8 +148,7 @@ def _scatter(sweep: Sweep, number: int, cost: str, quality: str) -> Drawing | No
         for i in front_rows(sweep, cost, quality)
         if (x := as_number(sweep.rows[i][cost])) is not None and (y := as_number(sweep.rows[i][quality])) is not None
     )
-    where = "post"
-    (line,) = axes.step([x for x, _ in front], [y for _, y in front], where=where, color=MUTED, lw=1.2, zorder=1)
+    (line,) = axes.step([x for x, _ in front], [y for _, y in front], where="post", color=MUTED, lw=1.2, zorder=1)
     line.set_gid(drawing.tip(f"Pareto front: {len(front)} runs"))
     _scales(axes, cost, quality, [x for x, _ in front] + [as_number(row[cost]) or 0.0 for row in sweep.rows])
     if len(groups) > 1:
@@ -168,7 +167,7 @@ def _lines(sweep: Sweep, number: int, axis: str, column: str) -> Drawing | None:
         note="Mean over the runs of one value; the band reaches from the smallest to the largest.",
     )
     axes = drawing.figure.add_subplot()
-    for index, (value, rows) in enumerate(groups.items()):
+    for index, (group, rows) in enumerate(groups.items()):
         cells: dict[float, list[float]] = {}
         for row in rows:
             x, y = as_number(row[axis]), as_number(row[column])
@@ -178,7 +177,7 @@ def _lines(sweep: Sweep, number: int, axis: str, column: str) -> Drawing | None:
             continue
         xs = sorted(cells)
         means = [sum(cells[x]) / len(cells[x]) for x in xs]
-        axes.plot(xs, means, "o-", color=colour(index), ms=4, label=value)
+        axes.plot(xs, means, "o-", color=colour(index), ms=4, label=group)
         if any(len(cells[x]) > 1 for x in xs):
             low, high = [min(cells[x]) for x in xs], [max(cells[x]) for x in xs]
             axes.fill_between(xs, low, high, color=colour(index), alpha=0.15, lw=0)
