@@ -42,7 +42,13 @@ def test_a_run_that_passes_exits_0_and_keeps_its_result(tmp_path: Path, capsys: 
     assert re.search(r"epoch 20/20  loss 0\.\d+  accuracy 100\.0%", printed.out)
     assert "matches_reference" in printed.out
     assert "equal to the bit" in printed.out
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["firmware.elf", "result.json", "weights.npz"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "firmware.elf",
+        "plan.json",
+        "profile.json",
+        "result.json",
+        "weights.npz",
+    ]
 
 
 def test_a_contract_that_fails_exits_1(tmp_path: Path, capsys: Capture) -> None:

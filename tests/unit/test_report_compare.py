@@ -159,7 +159,7 @@ def test_what_is_no_run_is_refused(
 
 
 SWEEP = """\
-training.seed,network.layers.0.dense.units,verdict,test.accuracy,cost.cycles_per_sample.total,cost.wall_s
+axes.training.seed,axes.network.layers.0.dense.units,verdict,test.accuracy,cost.cycles_per_sample.total,cost.wall_s
 1,8,passed,0.9,1000,1.5
 2,8,passed,0.8,1000,1.6
 1,16,passed,0.95,1900,1.7

@@ -19,7 +19,7 @@ from trainbed.report.sources import Run, Sweep, read_source, read_sources
 from trainbed.report.sweeps import front_rows, pareto_front, sweep_table
 
 SWEEP = """\
-board,training.seed,training.epochs,verdict,test.accuracy,cost.cycles_per_sample.total,memory.ram_bytes,cost.wall_s
+axes.board,axes.training.seed,axes.training.epochs,verdict,test.accuracy,cost.cycles_per_sample.total,memory.ram_bytes,cost.wall_s
 nano,1,10,passed,0.80,1000,9000,1.1
 nano,2,10,passed,0.84,1000,9000,1.2
 nano,1,20,failed,0.90,1500,9000,1.3
@@ -60,7 +60,7 @@ def sweep(tmp_path: Path) -> Sweep:
 
 
 def test_axes_of_a_sweep_are_what_differs_and_is_no_result(sweep: Sweep) -> None:
-    assert sweep.axes == ("board", "training.seed", "training.epochs")
+    assert sweep.axes == ("axes.board", "axes.training.seed", "axes.training.epochs")
     assert front_rows(sweep, "cost.cycles_per_sample.total", "test.accuracy") == [1, 2]
     table = sweep_table(sweep)
     assert table.rows[1][:5] == ("nano", "2", "10", "passed", "84.0%")

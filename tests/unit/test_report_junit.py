@@ -47,13 +47,13 @@ def test_training_that_diverged_fails_its_own_test_case() -> None:
 
 def test_each_row_of_a_sweep_is_a_test_case(tmp_path: Path) -> None:
     (tmp_path / "results.csv").write_text(
-        "training.seed,board,verdict,test.accuracy\n1,native,passed,0.9\n2,native,failed,0.4\n", encoding="utf-8"
+        "axes.training.seed,board,verdict,test.accuracy\n1,native,passed,0.9\n2,native,failed,0.4\n", encoding="utf-8"
     )
     (suite,) = ET.fromstring(junit_xml([read_source(tmp_path)]))
     cases = list(suite.iter("testcase"))
     assert [case.get("name") for case in cases] == ["training.seed=1", "training.seed=2"]
     assert [case.find("failure") is not None for case in cases] == [False, True]
-    assert [item.get("value") for item in cases[0].iter("property")] == ["passed", "0.9"]
+    assert [item.get("value") for item in cases[0].iter("property")] == ["native", "passed", "0.9"]
 
 
 def test_what_xml_cannot_carry_is_replaced() -> None:

@@ -11,10 +11,19 @@ from typing import Any
 
 from trainbed.errors import InputError
 from trainbed.report.costs import layer_costs
-from trainbed.report.sources import Run, Sweep, as_number, read_source
+from trainbed.report.sources import Run, Sweep, as_number, axis_name, read_source
 from trainbed.scenario.wording import did_you_mean
 
-_OF_THE_HOST = ("host", "cost.wall_s", "cost.emulated_mips", "schema")
+_OF_THE_HOST = (
+    "host",
+    "cost.wall_s",
+    "cost.emulated_mips",
+    "schema",
+    "index",
+    "key",
+    "training.loss",
+    "training.accuracy",
+)
 _BOUND = re.compile(r"(?P<key>[^=]+)=(?P<sign>[+-]?)(?P<number>\d+(\.\d+)?([eE][+-]?\d+)?)(?P<percent>%?)")
 
 
@@ -248,7 +257,7 @@ def _compare_sweeps(one: Sweep, other: Sweep) -> tuple[tuple[Pair, ...], tuple[s
 def _by_axes(sweep: Sweep, axes: Sequence[str]) -> dict[str, Mapping[str, str]]:
     rows: dict[str, Mapping[str, str]] = {}
     for number, row in enumerate(sweep.rows, 1):
-        name = ", ".join(f"{axis}={row[axis]}" for axis in axes) or f"row {number}"
+        name = ", ".join(f"{axis_name(axis)}={row[axis]}" for axis in axes) or f"row {number}"
         if name in rows:
             raise InputError(f"{sweep.path}: two rows have the axes {name}")
         rows[name] = row

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from trainbed.explain import explain_expectation, figures
-from trainbed.report.sources import RESULT_SECTIONS, Run, Sweep
+from trainbed.report.sources import Run, Sweep, axis_name
 from trainbed.result import Result, StopReason, write_whole
 from trainbed.summary import bound_text, observed_text
 
@@ -60,18 +60,18 @@ def _ended(result: Result) -> bool:
 def _sweep_suite(sweep: Sweep) -> ET.Element:
     """A test case a row: it passes where the row's verdict says so."""
     suite = ET.Element("testsuite", name=_clean(sweep.label))
-    _properties(suite, {"runs": len(sweep.rows), "axes": ", ".join(sweep.axes)})
+    _properties(suite, {"runs": len(sweep.rows), "axes": ", ".join(map(axis_name, sweep.axes))})
     cases = []
     for number, row in enumerate(sweep.rows, 1):
-        name = ", ".join(f"{axis}={row[axis]}" for axis in sweep.axes) or f"run {number}"
+        name = ", ".join(f"{axis_name(axis)}={row[axis]}" for axis in sweep.axes) or f"run {number}"
         verdict = row.get("verdict", "")
-        wrong = "" if verdict == "passed" else f"verdict: {verdict or 'none'} {row.get('stop_reason', '')}".strip()
+        wrong = (
+            ""
+            if verdict == "passed"
+            else row.get("error") or f"{verdict or row.get('status', '')}, {row.get('stop_reason', '')}"
+        )
         case = _case(suite, name, row.get("board", "") or sweep.label, wrong)
-        measured = {
-            column: row[column]
-            for column in sweep.columns
-            if column.split(".")[0] in RESULT_SECTIONS and column not in sweep.axes and row[column]
-        }
+        measured = {column: row[column] for column in sweep.columns if column not in sweep.axes and row[column]}
         _properties(case, measured)
         cases.append(case)
     _count(suite, cases)

@@ -7,7 +7,7 @@ Both are deterministic: the same scenario, compiler and backend write the same b
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,11 @@ from typing import Any
 
 from trainbed.backends.base import PHASES, Cost, Counts
 from trainbed.codegen.model import operations_of
+from trainbed.codegen.names import NameTable
 from trainbed.facts import Finished
-from trainbed.planner.graph import Op, Step
+from trainbed.planner.graph import Op, Slot, Step
 from trainbed.planner.plan import Plan
-from trainbed.planner.storage import lives, slot_bytes
+from trainbed.planner.storage import Storage, float32_bytes, lives
 from trainbed.prepare import Built
 from trainbed.result import PLAN_FILE, PROFILE_FILE, write_whole
 
@@ -77,10 +78,10 @@ def plan_record(built: Built) -> dict[str, Any]:
 
 def profile_record(built: Built, cost: Cost, *, samples: int) -> dict[str, Any]:
     """Counts of the phases, and of each function in the phases that train: self cost, and the layers it serves."""
-    operations = operations_of(built.prepared.plan, shared_shapes=built.shared_shapes)
+    operations = _operations(built)
     functions = []
     for name, counts in sorted(cost.functions.items(), key=lambda item: (-item[1].instructions, item[0])):
-        verb, layers = operations.get(name, ("update" if name == "update" else "", ()))
+        verb, layers = operations.get(name, ("", ()))
         functions.append({"name": name, "operation": verb, "layers": list(layers), **_counts(counts)})
     return {
         "schema": SCHEMA,
@@ -134,7 +135,7 @@ def _storages(plan: Plan) -> list[Mapping[str, Any]]:
                 {
                     "role": slot.role.value,
                     "tensor": slot.tensor,
-                    "bytes": slot_bytes(plan.network, slot),
+                    "bytes": _slot_bytes(plan, slot, storage),
                     "first": spans[slot][0],
                     "last": spans[slot][1],
                 }
@@ -143,6 +144,31 @@ def _storages(plan: Plan) -> list[Mapping[str, Any]]:
         }
         for storage in plan.storages
     ]
+
+
+def _slot_bytes(plan: Plan, slot: Slot, storage: Storage) -> int:
+    """What a slot takes of its storage; in integer precisions the storage's size, the most it can be."""
+    return float32_bytes(plan.network, slot) if plan.precision.is_float else storage.n_bytes
+
+
+def _operations(built: Built) -> Mapping[str, tuple[str, Sequence[str]]]:
+    """Functions of the firmware made for this network: name -> (verb, layers they serve)."""
+    prepared = built.prepared
+    plan = prepared.plan
+    found: dict[str, tuple[str, Sequence[str]]] = {"forward": ("", ()), "update": ("update", ())}
+    table = NameTable()
+    identifiers = sorted(((table.of(layer.name), layer.name) for layer in plan.network.layers), key=_by_length)
+    for _, _, name in built.firmware.image.functions:
+        for identifier, layer in identifiers:
+            if name.startswith(f"{identifier}_"):
+                found[name] = (name.removeprefix(f"{identifier}_"), (layer,))
+    if plan.precision.is_float:
+        found |= operations_of(plan, constants=prepared.initial, shared_shapes=built.shared_shapes)
+    return found
+
+
+def _by_length(named: tuple[str, str]) -> int:
+    return len(named[0])
 
 
 def _flash(built: Built) -> Mapping[str, Any]:
@@ -154,7 +180,7 @@ def _flash(built: Built) -> Mapping[str, Any]:
     code: dict[str, int] = {}
     for _, n_bytes, name in firmware.image.functions:
         code[name] = code.get(name, 0) + n_bytes
-    generated = {"update", "forward", *operations_of(built.prepared.plan, shared_shapes=built.shared_shapes)}
+    generated = _operations(built)
     sized = [
         (n, "network" if name in generated or name.startswith("trn_model_") else "code", name)
         for name, n in code.items()

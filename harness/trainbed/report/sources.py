@@ -17,24 +17,8 @@ from trainbed.result import PLAN_FILE, PROFILE_FILE, RESULT_FILE, Result
 SWEEP_FILE = "results.csv"
 """One row per run, result key paths and axes as columns (docs/sweep.md)."""
 
-RESULT_SECTIONS = (
-    "verdict",
-    "stop_reason",
-    "scenario",
-    "backend",
-    "model",
-    "memory",
-    "training",
-    "test",
-    "cost",
-    "weights",
-    "firmware",
-    "expectations",
-    "versions",
-    "host",
-    "schema",
-)
-"""First steps of the key paths of a result; ``board`` may be an axis too."""
+AXIS = "axes."
+"""Columns of a sweep that say what was swept start so; the others are key paths of the result."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,14 +47,14 @@ class Sweep:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """Columns that name what was swept: they are no key path of a result and differ between rows."""
-        found = []
-        for column in self.columns:
-            measured = column.split(".")[0] in RESULT_SECTIONS and not column.startswith("training.")
-            measured = measured or column in ("training.loss", "training.accuracy", "training.diverged_at")
-            if not measured and not column.startswith("_") and len({row[column] for row in self.rows}) > 1:
-                found.append(column)
-        return tuple(found)
+        """Columns of what was swept, those with more than one value: ``axes.<key path>``."""
+        swept = (column for column in self.columns if column.startswith(AXIS))
+        return tuple(column for column in swept if len({row[column] for row in self.rows}) > 1)
+
+
+def axis_name(column: str) -> str:
+    """The key path behind an axis column."""
+    return column.removeprefix(AXIS)
 
 
 def as_number(text: str) -> float | None:

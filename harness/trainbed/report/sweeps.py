@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trainbed.report.drawing import HALF, MUTED, Drawing, colour, new_drawing
-from trainbed.report.sources import Sweep, as_number
+from trainbed.report.sources import Sweep, as_number, axis_name
 from trainbed.summary import grouped
 
+SEED = "axes.training.seed"
 QUALITY = ("test.accuracy", "test.loss")
 COSTS = ("cost.cycles_per_sample.total", "memory.ram_bytes", "memory.flash_bytes", "memory.training_bytes")
 WORDS = {
@@ -65,7 +66,7 @@ def sweep_drawings(sweep: Sweep, number: int) -> list[Drawing | None]:
     costs = measured(sweep, COSTS)
     if "cost.cycles_per_sample.total" not in costs:
         costs = measured(sweep, ("cost.instructions_per_sample.total",)) + costs
-    numeric = [axis for axis in sweep.axes if axis != "training.seed" and _is_numeric(sweep, axis)]
+    numeric = [axis for axis in sweep.axes if axis != SEED and _is_numeric(sweep, axis)]
     drawings: list[Drawing | None] = []
     for column in quality:
         drawings += [_scatter(sweep, number, cost, column) for cost in costs[:3]]
@@ -91,12 +92,12 @@ def sweep_table(sweep: Sweep) -> Table:
     """Axes and figures of every row."""
     quality = measured(sweep, QUALITY)
     costs = measured(sweep, (*COSTS, "cost.instructions_per_sample.total"))
-    columns = (*sweep.axes, *(column for column in ("verdict",) if column in sweep.columns), *quality, *costs)
+    columns = (*sweep.axes, *(column for column in ("verdict", "status") if column in sweep.columns), *quality, *costs)
     rows = [tuple(_cell(row[column], column) for column in columns) for row in sweep.rows[:MAX_ROWS]]
     front: frozenset[int] = frozenset()
     if quality and costs:
         front = frozenset(front_rows(sweep, costs[0], quality[0]))
-    return Table(columns, tuple(rows), max(0, len(sweep.rows) - MAX_ROWS), front)
+    return Table(tuple(map(axis_name, columns)), tuple(rows), max(0, len(sweep.rows) - MAX_ROWS), front)
 
 
 def _cell(text: str, column: str) -> str:
@@ -115,7 +116,7 @@ def _is_numeric(sweep: Sweep, column: str) -> bool:
 
 def _groups(sweep: Sweep, axis: str) -> tuple[str, dict[str, list[Mapping[str, str]]]]:
     """Rows by the other axis with the fewest values (at most eight); seeds are no group of their own."""
-    others = [other for other in sweep.axes if other not in (axis, "training.seed")]
+    others = [other for other in sweep.axes if other not in (axis, SEED)]
     sized = sorted((len({row[other] for row in sweep.rows}), other) for other in others)
     for n, other in sized:
         if n <= _MAX_GROUPS:
@@ -152,16 +153,16 @@ def _scatter(sweep: Sweep, number: int, cost: str, quality: str) -> Drawing | No
     line.set_gid(drawing.tip(f"Pareto front: {len(front)} runs"))
     _scales(axes, cost, quality, [x for x, _ in front] + [as_number(row[cost]) or 0.0 for row in sweep.rows])
     if len(groups) > 1:
-        axes.legend(title=other, title_fontsize=9)
+        axes.legend(title=axis_name(other), title_fontsize=9)
     return drawing
 
 
 def _lines(sweep: Sweep, number: int, axis: str, column: str) -> Drawing | None:
-    name = f"sweep{number}-{column}-by-{axis}".replace(".", "-").replace("_", "-")
+    name = f"sweep{number}-{column}-by-{axis_name(axis)}".replace(".", "-").replace("_", "-")
     other, groups = _groups(sweep, axis)
     drawing = new_drawing(
         name,
-        f"{WORDS[column].capitalize()} by {axis}",
+        f"{WORDS[column].capitalize()} by {axis_name(axis)}",
         width=HALF,
         height=3.2,
         note="Mean over the runs of one value; the band reaches from the smallest to the largest.",
@@ -184,7 +185,7 @@ def _lines(sweep: Sweep, number: int, axis: str, column: str) -> Drawing | None:
     values = [value for row in sweep.rows if (value := as_number(row[axis])) is not None]
     _scales(axes, axis, column, values)
     if len(groups) > 1:
-        axes.legend(title=other, title_fontsize=9)
+        axes.legend(title=axis_name(other), title_fontsize=9)
     return drawing
 
 
@@ -202,5 +203,5 @@ def _scales(axes: object, x: str, y: str, values: Sequence[float]) -> None:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     elif y in COSTS:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: grouped(round(value))))
-    axes.set_xlabel(WORDS.get(x, x))
+    axes.set_xlabel(WORDS.get(x, axis_name(x)))
     axes.set_ylabel(WORDS.get(y, y))
