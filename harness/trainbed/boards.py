@@ -92,8 +92,20 @@ def board_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in asset_path("platforms").glob("*.yaml")))
 
 
+def is_board_file(name: str) -> bool:
+    """True for what names a file of the user's own, such as ``./my_board.yaml``, instead of a board of platforms/."""
+    return "/" in name or name.endswith((".yaml", ".yml"))
+
+
 def load_board(name: str) -> Board:
-    """Read a board by name. Raises InputError with the nearest name when there is none."""
+    """Read a board by name, or the user's own by the path of its file.
+
+    Raises InputError with the nearest name when there is none, with file and line where an own board is wrong.
+    """
+    if is_board_file(name):
+        from trainbed.own_board import read_own_board  # late: it knows backends and compilers, which know boards
+
+        return read_own_board(Path(name), _parse)
     path = asset_path("platforms") / f"{name}.yaml"
     if not path.is_file():
         near = difflib.get_close_matches(name, board_names(), n=1)
@@ -102,8 +114,10 @@ def load_board(name: str) -> Board:
     return _parse(path)
 
 
-def _parse(path: Path) -> Board:
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+def _parse(path: Path, raw: Any = None) -> Board:
+    """The board a file describes; ``raw``: its content, where it has been read already."""
+    if raw is None:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     memories = tuple(
         Memory(name=key, origin=value["origin"], length=value["length"], kind=value.get("kind", key))
         for key, value in raw.get("memories", {}).items()

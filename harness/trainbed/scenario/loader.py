@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from trainbed.boards import board_names
+from trainbed.boards import board_names, is_board_file
 from trainbed.network.layers import Activation
 from trainbed.network.training import Loss
 from trainbed.scenario.availability import unavailable
@@ -49,13 +49,16 @@ def check_document(document: Document) -> Scenario:
         raise scenario_error(error, document) from None
     for path, message in unavailable(keys):
         raise document.error(message, path)
-    if keys.board not in board_names():
+    board = keys.board
+    if is_board_file(board):
+        board = str((document.file.parent if document.file is not None else Path()) / board)
+    elif board not in board_names():
         raise document.error(f"no board named '{keys.board}'{did_you_mean(keys.board, board_names())}", ("board",))
     network = _network(keys.network, document)
     _loss_fits_the_last_layer(keys, network.layers[-1], document)
     return Scenario(
         name=keys.name,
-        board=keys.board,
+        board=board,
         backend=keys.backend,
         network=network,
         training=keys.training,

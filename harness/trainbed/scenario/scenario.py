@@ -41,6 +41,7 @@ class Scenario:
 
     name: str
     board: str
+    """Name of a board, or path of a file that describes one."""
     backend: str
     """``auto`` or the name of a backend."""
     network: NetworkSpec
