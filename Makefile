@@ -17,6 +17,7 @@ help:
 	@echo "make test-wheel  build the wheel, install it elsewhere, train with it"
 	@echo "make robot       all Robot Framework suites, and the documentation of their keywords; ROBOT_ARGS goes to robot"
 	@echo "make lint        ruff and mypy"
+	@echo "make reproduce-poster  a published table beside our own figures, into docs/reproductions.md; also reproduce-*"
 	@echo "make bench       every benchmarks/*/run.py"
 	@echo "make system-deps packages of the distribution: prints what it installs, nothing when all is there"
 	@echo "make setup       Python environment in $(VENV)"
@@ -67,6 +68,10 @@ robot: system-deps setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# benchmarks/reproductions/<name>.py; docs/reproductions.md is written anew.
+reproduce-%: system-deps setup
+	$(BIN)/python benchmarks/reproductions/run.py $*
 
 bench: system-deps setup
 	@for script in benchmarks/*/run.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tutorials of docs/robot.md and docs/pytest.md, followed to the letter in an empty folder."""
+"""The tutorials of the documentation, followed to the letter in an empty folder."""
 
 from __future__ import annotations
 
@@ -55,12 +55,21 @@ def assert_prints(command: str, expected: list[str], folder: Path) -> None:
         at = found + len(wanted)
 
 
-@pytest.mark.parametrize(("page", "commands"), [("robot.md", 4), ("pytest.md", 7)])
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("page", "commands"),
+    [
+        ("robot.md", 4),
+        ("pytest.md", 7),
+        ("adding-a-board.md", 3),
+        pytest.param("tutorial.md", 9, marks=pytest.mark.slow),
+    ],
+)
 def test_a_tutorial_does_what_it_says(page: str, commands: int, tmp_path: Path) -> None:
     assert follow(page, tmp_path) == commands
 
 
-def test_both_tutorials_train_the_same_scenario() -> None:
+def test_both_faces_train_the_same_scenario() -> None:
     texts = set()
     for page in ("robot.md", "pytest.md"):
         for block in _BLOCK.finditer((DOCS / page).read_text(encoding="utf-8")):
