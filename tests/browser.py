@@ -103,14 +103,16 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def screenshot(self, path: Path, *, selector: str | None = None) -> None:
-        """A PNG of the whole page, or of one element."""
+    def screenshot(self, path: Path, *, selector: str | None = None, height: int | None = None) -> None:
+        """A PNG of the whole page, of its first ``height`` pixels, or of one element."""
         options: dict[str, Any] = {"captureBeyondViewport": True}
         box = self.evaluate(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)}) || document.documentElement;"
             "const r = e.getBoundingClientRect();"
             "return {x: r.x + scrollX, y: r.y + scrollY, width: r.width, height: r.height}; })()"
         )
+        if height is not None:
+            box["height"] = height
         options["clip"] = {**box, "scale": 1}
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png", **options)["data"]))
 

@@ -120,6 +120,8 @@ TOOLS = (
         "pip install scikit-learn",
         _package("scikit-learn"),
     ),
+    Tool("matplotlib", "trainbed report", _pip("report"), _package("matplotlib")),
+    Tool("jinja2", "trainbed report", _pip("report"), _package("jinja2")),
     Tool("torch", "benchmarks against PyTorch", "pip install torch", _package("torch")),
 )
 

@@ -13,7 +13,7 @@ from results import a_result
 
 from trainbed.cli import main
 from trainbed.errors import InputError
-from trainbed.report.memory import squarified
+from trainbed.report.memory import broken, squarified
 from trainbed.report.page import write_report
 from trainbed.report.sources import Run, Sweep, read_source, read_sources
 from trainbed.report.sweeps import front_rows, pareto_front, sweep_table
@@ -43,6 +43,20 @@ def test_no_two_tiles_overlap() -> None:
         for u, v, p, q in tiles[:i]:
             apart = x >= u + p - 1e-9 or u >= x + w - 1e-9 or y >= v + q - 1e-9 or v >= y + h - 1e-9
             assert apart
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "lines", "expected"),
+    [
+        ("update", 10, 1, ["update"]),
+        ("conv2d_1_backward_weights", 18, 3, ["conv2d_1_backward_", "weights"]),
+        ("conv2d_1_backward_weights", 9, 2, ["conv2d_1_", "backward…"]),
+        ("memoryhandler", 6, 3, ["memory", "handle", "r"]),
+        ("trn_app_handle", 8, 1, ["trn_app…"]),
+    ],
+)
+def test_a_long_name_is_broken_at_an_underscore(name: str, width: int, lines: int, expected: list[str]) -> None:
+    assert broken(name, width, lines) == expected
 
 
 def test_the_front_is_what_nothing_beats_in_every_figure() -> None:

@@ -102,8 +102,9 @@ def _live_bytes(axes: Any, storages: Sequence[Mapping[str, Any]], n: int) -> Non
 def _operation_axis(axes: Any, operations: Sequence[Mapping[str, str]]) -> None:
     every = -(-len(operations) // _MAX_LABELS)
     places = list(range(0, len(operations), every))
-    labels = [f"{operations[i]['layer']}: {operations[i]['op']}" for i in places]
-    axes.set_xticks(places, labels, rotation=90, fontsize=7.5)
+    between = "\n" if len(operations) <= _MAX_LABELS // 2 else ": "
+    labels = [f"{operations[i]['layer']}{between}{operations[i]['op']}" for i in places]
+    axes.set_xticks(places, labels, rotation=90, fontsize=7.5, linespacing=1.15)
     axes.set_xlim(-0.5, len(operations) - 0.5)
     axes.tick_params(axis="x", length=0)
 
@@ -211,12 +212,28 @@ def flash_map(run: Run, name: str) -> Drawing | None:
 def _tile_label(axes: Any, symbol: str, n_bytes: int, tile: tuple[float, float, float, float], ink: str) -> None:
     """The symbol's name and size where they fit: about 1.35 units a character, 3.3 units a line."""
     x, y, w, h = tile
-    if h < 3.8 or w < 1.35 * min(len(symbol), 6):
+    width, lines = int(w / 1.35), int(h / 3.3)
+    if lines < 1 or width < min(len(symbol), 6):
         return
-    fits = int(w / 1.35)
-    name = symbol if len(symbol) <= fits else symbol[: fits - 1] + "…"
-    text = f"{name}\n{grouped(n_bytes)}" if h > 7 else name
+    name = broken(symbol, width, max(1, lines - 1))
+    text = "\n".join([*name, grouped(n_bytes)] if lines > len(name) else name)
     axes.text(x + 0.6, y + 0.7, text, fontsize=7.5, va="top", ha="left", color=ink, linespacing=1.2)
+
+
+def broken(name: str, width: int, lines: int) -> list[str]:
+    """A symbol's name over at most so many lines, broken behind an underscore where there is one; else cut short."""
+    parts = []
+    while name and len(parts) < lines:
+        if len(name) <= width:
+            parts.append(name)
+            break
+        at = name.rfind("_", width // 3, width) + 1 or width
+        if len(parts) == lines - 1:
+            parts.append(name[: max(width - 1, 1)] + "…")
+            break
+        parts.append(name[:at])
+        name = name[at:]
+    return parts
 
 
 def squarified(areas: Sequence[float], width: float, height: float) -> list[tuple[float, float, float, float]]:
