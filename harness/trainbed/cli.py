@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: run, build, report, compare, debug, boards, doctor. It parses, calls, prints; the work is done
-elsewhere.
+"""The command line: run, build, sweep, search, report, compare, debug, boards, doctor. It parses, calls, prints; the work is
+done elsewhere.
 
 Modules that take long to import are imported by the command that needs them.
 """
@@ -47,6 +47,15 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="A.B=V", help="Change the scenario: training.epochs=10. Repeatable."),
 ]
+
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", metavar="N", help="Runs side by side; one per core unless given.")
+]
+SchedulerOption = Annotated[
+    str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Run on the dask cluster of this scheduler.")
+]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on where an earlier call stopped.")]
+RestartOption = Annotated[bool, typer.Option("--restart", help="Throw away what an earlier call finished.")]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -140,6 +149,39 @@ def build(
         print(built.explain())
     print(built.firmware.image.elf)
     return ExitCode.PASSED
+
+
+@_command
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A scenario and the values to vary (docs/sweep.md).")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where journal and table go; out/<file> unless given.")
+    ] = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    resume: ResumeOption = False,
+    restart: RestartOption = False,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Write results.parquet, too.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep result, weights and firmware of every run.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Failed contracts (1) and networks that do not fit (2) count.")
+    ] = False,
+) -> ExitCode:
+    """Run a scenario over many values, side by side; one row per run."""
+    from trainbed.sweep.command import run_sweep
+
+    return run_sweep(
+        file,
+        out=out if out is not None else Path("out") / file.stem,
+        console=_console(),
+        workers=workers,
+        scheduler=scheduler,
+        resume=resume,
+        restart=restart,
+        parquet=parquet,
+        keep=keep,
+        strict=strict,
+    )
 
 
 @_command

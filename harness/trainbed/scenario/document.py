@@ -54,22 +54,31 @@ class _Composer(yaml.SafeLoader):
         return node
 
 
+@dataclass(frozen=True)
+class Place:
+    """A line of another file."""
+
+    file: Path | None
+    line: int | None
+
+
 @dataclass
 class Document:
     """A YAML document as plain values (dict, list, str, int, float, bool, None) and the line of each.
 
     ``lines``: path -> 1-based line of the value's key, or of the list item. ``origins``: path -> the override that
-    set it.
+    set it. ``places``: path -> where a value came from that another file set: a sweep's axis.
     """
 
     root: Any
     file: Path | None = None
     lines: dict[KeyPath, int] = field(default_factory=dict)
     origins: dict[KeyPath, str] = field(default_factory=dict)
+    places: dict[KeyPath, Place] = field(default_factory=dict)
 
     def line_of(self, path: KeyPath) -> int | None:
-        """Line of a path, or of the nearest thing around it; None when an override set it."""
-        if self.origin_of(path) is not None:
+        """Line of a path, or of the nearest thing around it; None when an override or another file set it."""
+        if self.origin_of(path) is not None or self.place_of(path) is not None:
             return None
         while path and path not in self.lines:
             path = path[:-1]
@@ -79,8 +88,15 @@ class Document:
         """The override that set a path or something around it, or None."""
         return next((self.origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.origins), None)
 
+    def place_of(self, path: KeyPath) -> Place | None:
+        """Where another file set a path or something around it, or None."""
+        return next((self.places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.places), None)
+
     def error(self, message: str, path: KeyPath) -> ScenarioError:
-        """A ScenarioError that points at a path: its line, or the override that set it."""
+        """A ScenarioError that points at a path: its line, the override or the place in another file that set it."""
+        place = self.place_of(path)
+        if place is not None:
+            return ScenarioError(message, file=place.file, line=place.line)
         origin = self.origin_of(path)
         if origin is not None:
             return ScenarioError(f"{origin}: {message}", file=self.file)

@@ -20,14 +20,25 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> None:
 def _apply(document: Document, override: str) -> None:
     origin = f"--set {override}"
     dotted, equals, text = override.partition("=")
-    steps = dotted.strip().split(".")
-    if not equals or not all(steps):
+    if not equals or not all(dotted.strip().split(".")):
         raise ScenarioError(f"{origin}: expected a dotted path and a value, such as training.epochs=10")
     try:
         value = parse_value(text)
     except ScenarioError as error:
         raise ScenarioError(f"{origin}: the value cannot be read: {error.reason}") from None
+    for path in set_value(document, dotted, value, origin=origin):
+        document.origins[path] = origin
+
+
+def set_value(document: Document, dotted: str, value: Any, *, origin: str) -> tuple[KeyPath, ...]:
+    """Set what a dotted path names; mappings on its way are made.
+
+    Returns the paths of what is new: the value's, and those of the mappings that were made. Raises ScenarioError that
+    starts with ``origin``.
+    """
+    steps = dotted.strip().split(".")
     path: KeyPath = ()
+    made: list[KeyPath] = []
     at: Any = document.root
     for n, step in enumerate(steps):
         last = n == len(steps) - 1
@@ -37,10 +48,10 @@ def _apply(document: Document, override: str) -> None:
             at[key] = value
         elif isinstance(key, str) and at.get(key) is None:
             at[key] = {}
-            document.origins[path] = origin
+            made.append(path)
         at = at[key]
     _forget(document, path)
-    document.origins[path] = origin
+    return (*made, path)
 
 
 def _step(at: Any, step: str, path: KeyPath, origin: str) -> str | int:
@@ -62,3 +73,4 @@ def _forget(document: Document, path: KeyPath) -> None:
     n = len(path)
     document.lines = {p: line for p, line in document.lines.items() if p[:n] != path or p == path}
     document.origins = {p: origin for p, origin in document.origins.items() if p[:n] != path}
+    document.places = {p: place for p, place in document.places.items() if p[:n] != path}

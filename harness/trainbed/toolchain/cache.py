@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 from trainbed.errors import InputError
 
 _NEW = "new-"
+_LOCK = "lock-"
 _LEFT_BEHIND_S = 24 * 3600
 
 
@@ -52,10 +54,49 @@ def new_entry(kind: str) -> Iterator[Path]:
 
 
 def _sweep(parent: Path) -> None:
-    for left in parent.glob(f"{_NEW}*"):
+    for left in (*parent.glob(f"{_NEW}*"), *parent.glob(f"{_LOCK}*")):
         with suppress(FileNotFoundError):  # another process sweeps, too
-            if time.time() - left.stat().st_mtime > _LEFT_BEHIND_S:
+            if time.time() - left.stat().st_mtime <= _LEFT_BEHIND_S:
+                continue
+            if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink()
+
+
+@contextmanager
+def only_one(kind: str, key: str) -> Iterator[None]:
+    """Hold the right to make an entry; others that want the same one wait, and then find it made.
+
+    The lock is the kernel's: it is free as soon as the process that held it is gone. Raises InputError when the cache
+    cannot be written.
+    """
+    path = cache_root() / kind / f"{_LOCK}{key}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = _locked(path)
+    except OSError as error:
+        raise InputError(f"cannot write the cache {cache_root()} ({error.strerror}); set TRAINBED_CACHE") from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _locked(path: Path) -> int:
+    """A descriptor of the file at ``path``, locked: whoever held it before removed the file it waited for."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), path.stat()):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
 
 
 def publish(folder: Path, kind: str, key: str) -> Path:

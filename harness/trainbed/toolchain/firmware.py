@@ -151,9 +151,12 @@ def build(
         found = _load(entry)
         if found is not None:
             return found
-        if entry.exists():
-            cache.discard(entry)
-        with cache.new_entry(_KIND) as folder:
+        with cache.only_one(_KIND, key), cache.new_entry(_KIND) as folder:
+            found = _load(entry)
+            if found is not None:  # made while this one waited
+                return found
+            if entry.exists():
+                cache.discard(entry)
             _build_in(folder, job)
             # A source saved while the compiler ran would be kept for ever under the key of what it was: build again.
             if _job(board, generated, options or BuildOptions(), firmware).key() == key:

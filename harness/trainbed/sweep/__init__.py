@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sweeps: one scenario over many values, side by side, kept in a journal."""
