@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: run, build, sweep, search, report, compare, debug, boards, doctor. It parses, calls, prints; the work is
-done elsewhere.
+"""The command line: every verb parses, calls and prints; the work is done elsewhere.
 
 Modules that take long to import are imported by the command that needs them.
 """
@@ -181,6 +180,33 @@ def sweep(
         parquet=parquet,
         keep=keep,
         strict=strict,
+    )
+
+
+@_command
+def search(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A space of networks and what is sought (docs/search.md).")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where journal and front go; out/<file> unless given.")
+    ] = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    resume: ResumeOption = False,
+    restart: RestartOption = False,
+) -> ExitCode:
+    """Search networks that trade accuracy against memory and cycles, measured on the emulated board."""
+    from trainbed.search.command import run_search
+
+    return run_search(
+        file,
+        out=out if out is not None else Path("out") / file.stem,
+        console=_console(),
+        workers=workers,
+        scheduler=scheduler,
+        resume=resume,
+        restart=restart,
     )
 
 

@@ -69,6 +69,12 @@ class Prepared:
         return self.sizes.resident_samples > 0
 
     @property
+    def estimated_ram_bytes(self) -> int:
+        """RAM the firmware will need, as far as it is known before it is built; the report after it is exact."""
+        sample_bytes, link_bytes = _buffers(self.plan, self.samples, self.sizes)
+        return estimated_ram(self.plan, self.board, sample_bytes=sample_bytes, link_bytes=link_bytes)
+
+    @property
     def target_table(self) -> tuple[float, ...] | None:
         """Target of each label where the network has one output and labels travel; else None."""
         if self.data.targets is None or self.network.output_size > 1:
@@ -201,16 +207,11 @@ def _build(prepared: Prepared, options: BuildOptions, *, shared_shapes: bool, so
 def _sizes(scenario: Scenario, board: Board, plan: Plan, samples: SampleFormat, *, n_samples: int) -> LinkSizes:
     """Buffers of the link, and whether the samples stay on the device: if the scenario does not say, when they fit."""
     one_sample = -(-raw_bytes(layout_of(TrainSamples).n_bytes + samples.sample_bytes) // 4) * 4
-    as_is = samples.x_dtype == "float32" or not plan.precision.is_float
-    converted = 0 if as_is else 4 * samples.n_inputs
     resident = LinkSizes(max(_RX_RESIDENT_BYTES, one_sample), _TX_BYTES, n_samples)
     stream = LinkSizes(max(_RX_STREAM_BYTES, one_sample), _TX_BYTES, 0)
 
-    def ram(sizes: LinkSizes) -> tuple[int, int]:
-        return converted + sizes.resident_samples * samples.sample_bytes, sizes.rx_bytes + sizes.tx_bytes
-
     def fits(sizes: LinkSizes) -> bool:
-        sample_bytes, link_bytes = ram(sizes)
+        sample_bytes, link_bytes = _buffers(plan, samples, sizes)
         room = board.ram_bytes or _NATIVE_RESIDENT_BYTES
         return estimated_ram(plan, board, sample_bytes=sample_bytes, link_bytes=link_bytes) <= room
 
@@ -221,6 +222,13 @@ def _sizes(scenario: Scenario, board: Board, plan: Plan, samples: SampleFormat, 
             f"{n_samples} samples cannot stay on the device, at most {_MAX_RESIDENT} can", "link.dataset"
         )
     sizes = resident if keep else stream
-    sample_bytes, link_bytes = ram(sizes)
+    sample_bytes, link_bytes = _buffers(plan, samples, sizes)
     check_fit(plan, board, sample_bytes=sample_bytes, link_bytes=link_bytes)
     return sizes
+
+
+def _buffers(plan: Plan, samples: SampleFormat, sizes: LinkSizes) -> tuple[int, int]:
+    """Bytes of all sample buffers, and of both frame buffers."""
+    as_is = samples.x_dtype == "float32" or not plan.precision.is_float
+    converted = 0 if as_is else 4 * samples.n_inputs
+    return converted + sizes.resident_samples * samples.sample_bytes, sizes.rx_bytes + sizes.tx_bytes

@@ -17,7 +17,7 @@ RESULTS_FILE = "results.csv"
 PARQUET_FILE = "results.parquet"
 PARQUET_INSTALL = "pip install 'trainbed[parquet]'"
 
-FACTS = ("index", "key", "status", "exit_code", "error")
+FACTS = ("index", "key", "status", "exit_code", "error", "fate", "reason")
 _SECTIONS = tuple(Result.__dataclass_fields__)
 _LEFT_OUT = ("schema", "host", "cost.emulated_mips", "cost.wall_s", "weights.file", "firmware.elf")
 """What differs from machine to machine, and files that are not there."""
