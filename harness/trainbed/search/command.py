@@ -18,7 +18,7 @@ from trainbed.sweep.axes import canonical
 from trainbed.sweep.command import exit_code, tool_versions, write_json
 from trainbed.sweep.engine import carry_out
 from trainbed.sweep.job import KEY_DIGITS, Job, Outcome, run_key
-from trainbed.sweep.journal import Journal, open_journal
+from trainbed.sweep.journal import Journal, open_journal, read_journal
 from trainbed.sweep.table import RESULTS_FILE, Row, row_of, write_csv
 from trainbed.sweep.view import SweepView, make_sweep_view
 from trainbed.sweep.workers import Workers, open_workers
@@ -61,8 +61,8 @@ def run_search(
                 search.run(_Trainer(journal, pool, view))
             done = True
         except KeyboardInterrupt:
-            kept = f"{len(journal.outcomes)} of {search.keys.trials} networks are kept in {out}; --resume goes on"
-            console.print(kept, markup=False, highlight=False, soft_wrap=True)
+            kept = f"{len(read_journal(journal.path))} of {search.keys.trials} networks are kept in {out}"
+            console.print(f"{kept}; --resume goes on", markup=False, highlight=False, soft_wrap=True)
             raise
         finally:
             pool.close(kill=not done)

@@ -28,7 +28,7 @@ from trainbed.sweep.base import base_document, put
 from trainbed.sweep.job import Job, Outcome
 from trainbed.sweep.loader import read_keys
 
-_LOOKED_AT = 300
+_LOOKED_AT = 100
 """Scenarios of the space that are checked against the schema before the search begins."""
 _PATIENCE = 25
 """Batches in a row without a network to train, then the space is given up."""

@@ -16,7 +16,7 @@ from trainbed.errors import ExitCode
 from trainbed.sweep.axes import canonical
 from trainbed.sweep.engine import carry_out, in_turn
 from trainbed.sweep.job import KEY_DIGITS, Outcome
-from trainbed.sweep.journal import open_journal
+from trainbed.sweep.journal import open_journal, read_journal
 from trainbed.sweep.loader import SCHEMA, Sweep, load_sweep
 from trainbed.sweep.table import (
     PARQUET_FILE,
@@ -76,7 +76,9 @@ def run_sweep(
                         view.show(job, outcome)
                 done = True
             except KeyboardInterrupt:
-                kept = f"{len(journal.outcomes)} of {len(sweep.jobs)} runs are kept in {out}; --resume goes on"
+                kept = (
+                    f"{len(read_journal(journal.path))} of {len(sweep.jobs)} runs are kept in {out}; --resume goes on"
+                )
                 console.print(kept, markup=False, highlight=False, soft_wrap=True)
                 raise
             finally:
