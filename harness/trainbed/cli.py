@@ -152,7 +152,7 @@ def build(
 
 @_command
 def sweep(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A scenario and the values to vary (docs/sweep.md).")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A scenario and what to vary (docs/sweep.md).")],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Where journal and table go; out/<file> unless given.")
     ] = None,
@@ -167,11 +167,13 @@ def sweep(
     ] = False,
 ) -> ExitCode:
     """Run a scenario over many values, side by side; one row per run."""
+    from trainbed.scenario.find import find_scenario
     from trainbed.sweep.command import run_sweep
 
+    path = find_scenario(file, "sweep")
     return run_sweep(
-        file,
-        out=out if out is not None else Path("out") / file.stem,
+        path,
+        out=out if out is not None else Path("out") / path.stem,
         console=_console(),
         workers=workers,
         scheduler=scheduler,
@@ -185,9 +187,7 @@ def sweep(
 
 @_command
 def search(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A space of networks and what is sought (docs/search.md).")
-    ],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A space of networks, what is sought (docs/search.md).")],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Where journal and front go; out/<file> unless given.")
     ] = None,
@@ -197,11 +197,13 @@ def search(
     restart: RestartOption = False,
 ) -> ExitCode:
     """Search networks that trade accuracy against memory and cycles, measured on the emulated board."""
+    from trainbed.scenario.find import find_scenario
     from trainbed.search.command import run_search
 
+    path = find_scenario(file, "search")
     return run_search(
-        file,
-        out=out if out is not None else Path("out") / file.stem,
+        path,
+        out=out if out is not None else Path("out") / path.stem,
         console=_console(),
         workers=workers,
         scheduler=scheduler,
