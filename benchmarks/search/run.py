@@ -119,8 +119,8 @@ def render() -> None:
     counted = ", ".join(f"{n} {fate.replace('_', ' ')}" for fate, n in fates.items())
     quarter, last = (float(rows[n]["search.hypervolume"]) for n in (len(rows) // 4 - 1, -1))
     text = (
-        f"{len(rows)} networks trained; candidates: {counted}. Hypervolume {last:.4f}, {quarter:.4f} after a quarter of "
-        "the trials.\n\n" + "\n".join(lines) + "\n\n![accuracy over cycles](search_front.svg)\n"
+        f"{len(rows)} networks trained; candidates: {counted}. Hypervolume {last:.4f}, {quarter:.4f} after a quarter "
+        "of the trials.\n\n" + "\n".join(lines) + "\n\n![accuracy over cycles](search_front.svg)\n"
     )
     document = DOCS / "search.md"
     before, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)

@@ -74,7 +74,8 @@ class Space:
             for path in paths[:-1]:
                 filled.document.places[path] = self._place(("space", dotted))
             for inner, source in places.items():
-                filled.document.places[(*paths[-1], *inner)] = self._place(source)
+                path = (*paths[-1], *inner)
+                filled.document.places[path] = self._place(source)
         return filled
 
     def _place(self, source: KeyPath) -> Place:
