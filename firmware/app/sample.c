@@ -75,7 +75,7 @@ void trn_sample_set_targets(const uint8_t *values, uint16_t n)
 {
 #if TRN_N_OUTPUTS == 1 && TRN_T_FORMAT == TRN_T_LABEL
     if (n > 0u) { /* without targets there may be no pointer either */
-        memcpy(trn_targets, values, (uint32_t)n * sizeof(float));
+        memcpy(trn_targets, values, (size_t)n * sizeof(float));
     }
     n_targets = n;
 #else

@@ -10,9 +10,7 @@
 
 #if defined(__AVR__)
 
-#include <avr/pgmspace.h>
-
-static const uint32_t nibble_table[16] PROGMEM = {
+static const __flash uint32_t nibble_table[16] = {
     0x00000000u, 0x1db71064u, 0x3b6e20c8u, 0x26d930acu,
     0x76dc4190u, 0x6b6b51f4u, 0x4db26158u, 0x5005713cu,
     0xedb88320u, 0xf00f9344u, 0xd6d6a3e8u, 0xcb61b38cu,
@@ -24,8 +22,8 @@ uint32_t trn_crc32(uint32_t crc, const uint8_t *bytes, uint32_t n_bytes)
     crc = ~crc;
     for (uint32_t i = 0; i < n_bytes; i++) {
         crc ^= bytes[i];
-        crc = (crc >> 4) ^ pgm_read_dword(&nibble_table[crc & 15u]);
-        crc = (crc >> 4) ^ pgm_read_dword(&nibble_table[crc & 15u]);
+        crc = (crc >> 4) ^ nibble_table[crc & 15u];
+        crc = (crc >> 4) ^ nibble_table[crc & 15u];
     }
     return ~crc;
 }

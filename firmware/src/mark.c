@@ -2,17 +2,8 @@
 #include "trn/mark.h"
 
 #if defined(__AVR__)
-#include <avr/io.h>
-#if defined(GPIOR0)
-#define PHASE_REGISTER GPIOR0
-#elif defined(GPIO_GPIOR0)
-#define PHASE_REGISTER GPIO_GPIOR0
-#elif defined(GPIO_GPIO0)
-#define PHASE_REGISTER GPIO_GPIO0
-#else
-#error "no general purpose I/O register 0 on this AVR"
-#endif
-#define ENTER(phase) (PHASE_REGISTER = (phase))
+#include "soc.h"
+#define ENTER(phase) (TRN_GPIOR0 = (phase))
 #else
 /* The number keeps the bodies apart: a compiler that folds identical functions would give all marks one address. */
 #define ENTER(phase) __asm__ volatile("" : : "i"(phase) : "memory")

@@ -67,6 +67,8 @@ class Board:
     code_in: str = "flash"
     """Kind of the memory code runs from. If it is not flash, start-up code copies it there."""
     boot: Boot | None = None
+    link_bytes: tuple[int, int] | None = None
+    """Receive and transmit buffer of the link where the board's RAM has no room for the usual ones."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What a single backend needs beyond the above, e.g. ``options["renode"]``."""
 
@@ -122,7 +124,7 @@ def _parse(path: Path, raw: Any = None) -> Board:
         Memory(name=key, origin=value["origin"], length=value["length"], kind=value.get("kind", key))
         for key, value in raw.get("memories", {}).items()
     )
-    energy, boot = raw.get("energy"), raw.get("boot")
+    energy, boot, link = raw.get("energy"), raw.get("boot"), raw.get("link")
     return Board(
         name=path.stem,
         title=raw["title"],
@@ -137,5 +139,6 @@ def _parse(path: Path, raw: Any = None) -> Board:
         energy=Energy(**energy) if energy else None,
         code_in=raw.get("code_in", "flash"),
         boot=Boot(**boot) if boot else None,
+        link_bytes=(link["rx_bytes"], link["tx_bytes"]) if link else None,
         options=raw.get("options", {}),
     )

@@ -207,8 +207,12 @@ def _build(prepared: Prepared, options: BuildOptions, *, shared_shapes: bool, so
 def _sizes(scenario: Scenario, board: Board, plan: Plan, samples: SampleFormat, *, n_samples: int) -> LinkSizes:
     """Buffers of the link, and whether the samples stay on the device: if the scenario does not say, when they fit."""
     one_sample = -(-raw_bytes(layout_of(TrainSamples).n_bytes + samples.sample_bytes) // 4) * 4
-    resident = LinkSizes(max(_RX_RESIDENT_BYTES, one_sample), _TX_BYTES, n_samples)
-    stream = LinkSizes(max(_RX_STREAM_BYTES, one_sample), _TX_BYTES, 0)
+    rx_resident, rx_stream, tx = _RX_RESIDENT_BYTES, _RX_STREAM_BYTES, _TX_BYTES
+    if board.link_bytes is not None:
+        rx_resident = rx_stream = board.link_bytes[0]
+        tx = max(board.link_bytes[1], -(-raw_bytes(4 * samples.n_outputs) // 4) * 4 + 4)
+    resident = LinkSizes(max(rx_resident, one_sample), tx, n_samples)
+    stream = LinkSizes(max(rx_stream, one_sample), tx, 0)
 
     def fits(sizes: LinkSizes) -> bool:
         sample_bytes, link_bytes = _buffers(plan, samples, sizes)

@@ -19,8 +19,12 @@
 /* A constant that is generated whether or not a plan reads it. */
 #define TRN_UNUSED __attribute__((unused))
 
-/* Number of elements, or a distance in elements. 32 bits also where int has 16. */
+/* Number of elements, or a distance in elements. 32 bits also where int has 16, but for AVR, whose memories no array outgrows. */
+#if defined(__AVR__)
+typedef int16_t trn_size_t;
+#else
 typedef int32_t trn_size_t;
+#endif
 
 typedef enum {
     TRN_ACT_NONE,

@@ -13,8 +13,9 @@ from trainbed.errors import DoesNotFit
 from trainbed.planner.graph import Role
 from trainbed.planner.plan import Plan
 
-_REST_ESTIMATE = 512
-"""Bytes of small variables (link state, counters) assumed before the build; the report after it is exact."""
+_REST_ESTIMATE, _REST_SHARE = 512, 12
+"""Bytes of small variables (link state, counters) assumed before the build, or a share of a small RAM; the report after
+it is exact."""
 
 _KNOWN = {
     "trn_parameters": "parameters",

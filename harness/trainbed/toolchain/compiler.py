@@ -14,6 +14,7 @@ from pathlib import Path
 from trainbed.errors import InputError, MissingTool
 
 ARM_INSTALL = "sudo apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi"
+AVR_INSTALL = "sudo apt-get install gcc-avr avr-libc"
 HOST_INSTALL = "sudo apt-get install gcc libc6-dev"
 
 WARNINGS = (
@@ -38,20 +39,42 @@ class Core:
     flags: tuple[str, ...]
     source_folders: tuple[str, ...] = ()
     """Folders below firmware/ that only this kind of core compiles."""
+    return_bytes: int = 4
+    """Size of a return address on the stack."""
     native: bool = False
+    avr: bool = False
+    libraries: tuple[str, ...] = ("-lgcc",)
+    prefix_map: str = "-ffile-prefix-map"
+    """The flag that keeps the folder of a build out of the ELF."""
 
 
 _HARD_FLOAT = ("-mthumb", "-mfloat-abi=hard")
+_ARM = ("port/cortexm", "port/bytewise")
+_FAST_ARM = (*_ARM, "src/dsp")
+_AVR = ("port/avr", "port/bytewise", "src/avr")
+
+
+def _avr(name: str, architecture: str, *, return_bytes: int = 2) -> Core:
+    """avr-libc's libm has the float operations in assembly; libgcc's, in C, must not come first."""
+    libraries = ("-lm", "-lgcc", "-lc", "-lgcc")
+    flags = (f"-mmcu={architecture}",)
+    return Core(name, flags, _AVR, return_bytes, avr=True, libraries=libraries, prefix_map="-fdebug-prefix-map")
+
+
 _CORES = {
     core.name: core
     for core in (
         Core("native", (), native=True),
-        Core("cortex-m0", ("-mcpu=cortex-m0", "-mthumb", "-mfloat-abi=soft"), ("port/cortexm",)),
-        Core("cortex-m0plus", ("-mcpu=cortex-m0plus", "-mthumb", "-mfloat-abi=soft"), ("port/cortexm",)),
-        Core("cortex-m3", ("-mcpu=cortex-m3", "-mthumb", "-mfloat-abi=soft"), ("port/cortexm",)),
-        Core("cortex-m4f", ("-mcpu=cortex-m4", *_HARD_FLOAT, "-mfpu=fpv4-sp-d16"), ("port/cortexm", "src/dsp")),
-        Core("cortex-m7", ("-mcpu=cortex-m7", *_HARD_FLOAT, "-mfpu=fpv5-sp-d16"), ("port/cortexm", "src/dsp")),
-        Core("cortex-m33f", ("-mcpu=cortex-m33", *_HARD_FLOAT, "-mfpu=fpv5-sp-d16"), ("port/cortexm", "src/dsp")),
+        Core("cortex-m0", ("-mcpu=cortex-m0", "-mthumb", "-mfloat-abi=soft"), _ARM),
+        Core("cortex-m0plus", ("-mcpu=cortex-m0plus", "-mthumb", "-mfloat-abi=soft"), _ARM),
+        Core("cortex-m3", ("-mcpu=cortex-m3", "-mthumb", "-mfloat-abi=soft"), _ARM),
+        Core("cortex-m4f", ("-mcpu=cortex-m4", *_HARD_FLOAT, "-mfpu=fpv4-sp-d16"), _FAST_ARM),
+        Core("cortex-m7", ("-mcpu=cortex-m7", *_HARD_FLOAT, "-mfpu=fpv5-sp-d16"), _FAST_ARM),
+        Core("cortex-m33f", ("-mcpu=cortex-m33", *_HARD_FLOAT, "-mfpu=fpv5-sp-d16"), _FAST_ARM),
+        # Debian's GCC knows the core of the ATmega4809 but not the part: its registers and start-up are the port's own.
+        _avr("avrxt", "avrxmega3"),
+        _avr("avr5", "avr5"),
+        _avr("avr6", "avr6", return_bytes=3),
     )
 }
 
@@ -79,11 +102,14 @@ def core_named(name: str) -> Core:
 
 
 def find_compiler(core: str) -> Compiler:
-    """The compiler that builds for a core: arm-none-eabi-gcc, or the host's ($CC, cc, gcc) for ``native``.
+    """The compiler that builds for a core: arm-none-eabi-gcc, avr-gcc, or the host's ($CC, cc, gcc) for ``native``.
 
     Raises MissingTool with the line that installs it, InputError for an unknown core.
     """
-    if core_named(core).native:
+    known = core_named(core)
+    if known.avr:
+        return _probe(("avr-gcc",), AVR_INSTALL)
+    if known.native:
         wanted = shlex.split(os.environ.get("CC", "")) or [next((n for n in ("cc", "gcc") if shutil.which(n)), "cc")]
         return _probe(tuple(wanted), HOST_INSTALL)
     return _probe(("arm-none-eabi-gcc",), ARM_INSTALL)

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from trainbed.assets import asset_path
+from trainbed.avr import stack as avr_stack
+from trainbed.avr.image import flash_content
 from trainbed.backends.base import GuestImage
 from trainbed.boards import Board
 from trainbed.errors import BuildError, DoesNotFit, InputError, MissingTool
@@ -26,6 +28,8 @@ from trainbed.toolchain.linker import linker_script
 from trainbed.toolchain.stack import stack_bound
 
 _KIND = "firmware"
+_ROOT = "trn_start"
+"""The first function on the stack."""
 _FORMAT = 2
 """Goes into every key: raise it when the meaning of a cached entry changes."""
 
@@ -46,6 +50,8 @@ _LANGUAGE = (
     # Two functions with the same body stay two symbols: phases, faults and costs are told apart by address.
     "-fno-ipa-icf",
 )
+# GCC 5 knows C11, but the address space __flash only as GNU's. A table of jumps would hide a function's ways from the stack's bound.
+_AVR_LANGUAGE = ("-std=gnu11", "-gdwarf-4", *_LANGUAGE[2:], "-fshort-enums", "-fno-jump-tables")
 _SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 
 
@@ -196,14 +202,14 @@ def _job(board: Board, generated: Mapping[str, str], options: BuildOptions, firm
             raise InputError(f"generated file '{name}' must be a plain name ending in .c or .h")
         sources[f"generated/{name}"] = text.encode()
     defines = {"TRN_BAUD": str(board.baud), "TRN_CLOCK_HZ": str(board.clock_hz), **options.defines}
-    compile_flags = [*core.flags, f"-{options.optimize}", *_LANGUAGE, *WARNINGS]
+    compile_flags = [*core.flags, f"-{options.optimize}", *(_AVR_LANGUAGE if core.avr else _LANGUAGE), *WARNINGS]
     compile_flags += [f"-D{name}={value}" for name, value in sorted(defines.items())]
     link_flags: list[str] = [*core.flags]
     if core.native:
         compile_flags += ["-fno-pie", *(_SANITIZE if options.sanitize else ())]
         link_flags += ["-no-pie", "-Wl,--gc-sections", *(_SANITIZE if options.sanitize else ())]
     else:
-        compile_flags += ["-fstack-usage", "-fcallgraph-info=su"]
+        compile_flags += [] if core.avr else ["-fstack-usage", "-fcallgraph-info=su"]
         link_flags += ["-nostdlib", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,--fatal-warnings"]
     return _Job(
         board=board,
@@ -234,7 +240,7 @@ def _build_in(folder: Path, job: _Job) -> None:
             job.path(name, generated).write_bytes(content)
     common = [*job.compiler.command, *job.compile_flags, *job.include_flags(generated)]
     # The ELF must not tell where it was built: the same sources give the same bytes from a checkout and from a wheel.
-    common += [f"-ffile-prefix-map={job.root}=firmware", f"-ffile-prefix-map={folder}=."]
+    common += [f"{job.core.prefix_map}={path}={name}" for path, name in ((job.root, "firmware"), (folder, "."))]
 
     def compile_one(name: str) -> Path:
         target = objects / (name.replace("/", "_")[:-2] + ".o")
@@ -251,7 +257,8 @@ def _build_in(folder: Path, job: _Job) -> None:
     if job.script is not None:
         (folder / "board.ld").write_text(job.script, encoding="utf-8")
         script = ["-T", str(folder / "board.ld")]
-    link = [*job.compiler.command, *job.link_flags, *script, *map(str, sorted(targets)), "-lgcc", "-o", str(elf)]
+    link = [*job.compiler.command, *job.link_flags, *script, *map(str, sorted(targets)), *job.core.libraries]
+    link += ["-o", str(elf)]
     errors = _run(link, folder)
     if errors:
         _refuse_overflow(errors, job.board, targets)
@@ -304,9 +311,13 @@ def _refuse_overflow(errors: str, board: Board, objects: list[Path]) -> None:
 def _stack_bound(elf: Path, found: ElfFacts, job: _Job, objects: Path) -> int | None:
     if job.core.native:
         return None
-    objdump = str(job.compiler.command[0]).removesuffix("gcc") + "objdump"
-    graphs = sorted(objects.glob("*.ci"))
-    bound = stack_bound("trn_start", graphs=graphs, elf=elf, facts=found, objdump=objdump)
+    if job.core.avr:
+        code = flash_content(elf)
+        bound = avr_stack.stack_bound(_ROOT, code=code, functions=found.functions, return_bytes=job.core.return_bytes)
+    else:
+        objdump = str(job.compiler.command[0]).removesuffix("gcc") + "objdump"
+        graphs = sorted(objects.glob("*.ci"))
+        bound = stack_bound(_ROOT, graphs=graphs, elf=elf, facts=found, objdump=objdump)
     if bound > job.board.stack_bytes:
         raise DoesNotFit(
             f"the firmware needs {bound} B of stack, {job.board.name} sets {job.board.stack_bytes} B aside"

@@ -30,7 +30,7 @@ class QemuConfig:
     image: GuestImage
     memories: tuple[Memory, ...]
     receiver: int
-    """The port's trn_port_receiver (firmware/port/cortexm/byte_uart.h)."""
+    """The port's trn_port_receiver (firmware/port/bytewise/byte_uart.h)."""
     resident: tuple[int, int] | None
     """Address and size of the firmware's sample buffer, where it has one."""
     wait: tuple[int, int]
