@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One emulated AVR board: the native helper, its tables and its books, from reset on."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from trainbed.backends.avr.code import code_tables, segments
+from trainbed.backends.avr.config import AvrConfig
+from trainbed.backends.avr.library import STOP_OUTPUT, Segment, State, simavr_library, yasimavr_library
+from trainbed.backends.base import PHASES, Counts
+from trainbed.errors import EmulatorCrash, InputError
+
+STACK_PAINT = 0xA5
+_OUTPUT_BYTES = 4096
+_TRAINED = ("forward", "backward", "update")
+_WAKE_VECTORS = {"atmega328p": 18, "atmega2560": 25}
+"""Of USART0's receiver. Source: DS40002061 and DS40002211, interrupts."""
+
+
+class AvrBoard:
+    """Built once per firmware; power_on() may be called any number of times."""
+
+    def __init__(self, config: AvrConfig) -> None:
+        self.config = config
+        self._tables = code_tables(config)
+        self._segment_of = (ctypes.c_uint16 * len(self._tables.segment_of))(*self._tables.segment_of)
+        self._output = ctypes.create_string_buffer(_OUTPUT_BYTES)
+        self._library = simavr_library() if config.emulator == "simavr" else yasimavr_library()
+        self._handle: int | None = None
+        self._keep: Any = None
+        self.state = State()
+
+    def power_on(self) -> None:
+        """Reset state of everything; RAM cleared, stack painted, counters at zero. Runs nothing yet."""
+        self.close()
+        tables, config = self._tables, self.config
+        found = segments(tables, config.image.marks, config)
+        self._segments = (Segment * len(found))(*found)
+        self._breaks: Any = None
+        self._input = b""
+        self.state = State(
+            segment_of=ctypes.addressof(self._segment_of),
+            cost_of=ctypes.cast(tables.cost_of, ctypes.c_void_p),
+            displacement_of=ctypes.cast(tables.displacement_of, ctypes.c_void_p),
+            segments=self._segments,
+            output=ctypes.addressof(self._output),
+            n_words=len(self._segment_of),
+            stack_low=config.stack_low,
+            mapped_from=config.mapped_from,
+            trained_phases=sum(1 << PHASES.index(phase) for phase in _TRAINED),
+            output_bytes=_OUTPUT_BYTES,
+        )
+        self._handle = self._open_simavr() if config.emulator == "simavr" else self._open_yasimavr()
+        self.write(config.ram.origin, bytes(config.ram.length))
+        if config.stack_top > config.stack_low:
+            self.write(config.stack_low, bytes([STACK_PAINT]) * (config.stack_top - config.stack_low))
+
+    def close(self) -> None:
+        """Frees the emulator; safe to call twice."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            self._library.trn_board_close(handle)
+        self._keep = None
+
+    def __del__(self) -> None:
+        self.close()
+
+    # -- running -----------------------------------------------------------------------------------------------------
+
+    def feed(self, data: bytes) -> None:
+        """Puts bytes on the line to the guest's UART, behind what is still on it."""
+        self._input = self._input[self.state.input_at :] + data
+        self.state.input, self.state.n_input, self.state.input_at = self._input, len(self._input), 0
+
+    def run(self, *, cycles: int, steps: int) -> tuple[int, bytes]:
+        """Runs until there is a reason to stop, at the latest at these totals. The reason, and what was sent."""
+        self.state.cycle_limit, self.state.step_limit = cycles, steps
+        sent = bytearray()
+        while True:
+            self.state.n_output = 0
+            self._library.trn_board_run(self._handle)
+            sent += self._output.raw[: self.state.n_output]
+            if self.state.stop != STOP_OUTPUT:
+                return self.state.stop, bytes(sent)
+
+    def break_at(self, addresses: frozenset[int]) -> None:
+        """Stops before instructions at these addresses; none: a little faster."""
+        self._breaks = None
+        self.state.break_at = None
+        if addresses:
+            self._breaks = (ctypes.c_uint8 * len(self._segment_of))()
+            for address in addresses:
+                if address // 2 < len(self._breaks):
+                    self._breaks[address // 2] = 1
+            self.state.break_at = ctypes.addressof(self._breaks)
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def read(self, address: int, n_bytes: int) -> bytes:
+        """Bytes of data space. Raises InputError when they are not all there."""
+        buffer = ctypes.create_string_buffer(max(n_bytes, 1))
+        if not self._library.trn_board_read(self._running(), address, buffer, n_bytes):
+            raise InputError(f"the guest has no memory at 0x{address:04x} + {n_bytes} bytes")
+        return buffer.raw[:n_bytes]
+
+    def write(self, address: int, data: bytes) -> None:
+        """Changes data space. Raises InputError when the bytes are not all there."""
+        if not self._library.trn_board_write(self._running(), address, data, len(data)):
+            raise InputError(f"the guest has no memory at 0x{address:04x} + {len(data)} bytes")
+
+    def flash(self) -> bytes:
+        """What is programmed, from address 0 on."""
+        return self._tables.content
+
+    def registers(self) -> dict[str, int]:
+        """r0 .. r31, sreg, sp, pc."""
+        values = (ctypes.c_uint32 * 35)()
+        self._library.trn_board_registers(self._running(), values)
+        return dict(zip([*(f"r{i}" for i in range(32)), "sreg", "sp", "pc"], values, strict=True))
+
+    def phase_counts(self) -> dict[str, Counts]:
+        """Counts of each phase so far."""
+        self._library.trn_board_settle(self._running())
+        return {phase: _counts(self.state.phases[i]) for i, phase in enumerate(PHASES)}
+
+    def function_counts(self) -> dict[str, Counts]:
+        """Self cost of each function in the phases of training."""
+        self._library.trn_board_settle(self._running())
+        counted = {name: _counts(self._segments[i].trained) for i, name in enumerate(self._tables.names)}
+        return {name: counts for name, counts in counted.items() if counts.instructions}
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _running(self) -> int:
+        if self._handle is None:
+            raise EmulatorCrash("the board is not powered")
+        return self._handle
+
+    def _open_simavr(self) -> int:
+        config, content = self.config, self._tables.content
+        vector = _WAKE_VECTORS[config.part]
+        state = ctypes.byref(self.state)
+        handle: int | None = self._library.trn_board_open(
+            state, config.part.encode(), config.clock_hz, content, len(content), vector
+        )
+        if handle is None:
+            raise EmulatorCrash(f"simavr has no {config.part} that takes {len(content)} bytes of flash")
+        return handle
+
+    def _open_yasimavr(self) -> int:
+        """Imported late: the other emulator's worker is not to load it."""
+        from yasimavr.device_library import load_device
+        from yasimavr.lib import _sip
+
+        config, content = self.config, self._tables.content
+        device = load_device(config.part)
+        self._keep = device
+        state = ctypes.byref(self.state)
+        handle: int | None = self._library.trn_board_open(
+            state, _sip.unwrapinstance(device), config.clock_hz, content, len(content)
+        )
+        if handle is None:
+            raise EmulatorCrash(f"yasimavr's {config.part} does not take {len(content)} bytes of flash")
+        return handle
+
+
+def _counts(count: Any) -> Counts:
+    return Counts(count.cycles, count.memory, count.instructions)
