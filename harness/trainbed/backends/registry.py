@@ -88,6 +88,14 @@ def _open_serial(board: Board, image: GuestImage) -> Guest:
     return SerialGuest(image, port=serial_port(), baud=board.baud)
 
 
+def _open_avr(emulator: str, board: Board, image: GuestImage) -> Guest:
+    from trainbed.backends.avr.config import config_for
+    from trainbed.backends.worker_guest import WorkerGuest
+
+    version = availability(emulator).version
+    return WorkerGuest(emulator, version, config_for(board, emulator, image), image=image)
+
+
 def _unicorn() -> Availability:
     install = "pip install 'trainbed[unicorn]'"
     if importlib.util.find_spec("unicorn") is None:
@@ -111,6 +119,31 @@ def _qemu() -> Availability:
         return Availability(False, "", INSTALL, f"{missing.tool} is missing")
     except BuildError as refused:
         return Availability(False, "", "", str(refused))
+
+
+def _simavr() -> Availability:
+    from trainbed.backends.avr.library import SIMAVR_INSTALL, simavr_version
+
+    try:
+        return Availability(True, simavr_version(), SIMAVR_INSTALL)
+    except MissingTool as missing:
+        return Availability(False, "", SIMAVR_INSTALL, f"{missing.tool} is missing")
+    except (BuildError, OSError) as refused:
+        return Availability(False, "", SIMAVR_INSTALL, f"libsimavr cannot be used: {refused}")
+
+
+def _yasimavr() -> Availability:
+    from trainbed.backends.avr.library import YASIMAVR_INSTALL, yasimavr_folder, yasimavr_library
+
+    if yasimavr_folder() is None:
+        return Availability(False, "", YASIMAVR_INSTALL, "the Python package yasimavr is not installed")
+    try:
+        yasimavr_library()
+        return Availability(True, package_version("yasimavr"), YASIMAVR_INSTALL)
+    except MissingTool as missing:
+        return Availability(False, "", YASIMAVR_INSTALL, f"{missing.tool} is missing")
+    except (BuildError, OSError) as refused:
+        return Availability(False, "", YASIMAVR_INSTALL, f"yasimavr's libraries cannot be used: {refused}")
 
 
 def _serial() -> Availability:
@@ -154,8 +187,8 @@ _BACKENDS: Mapping[str, _Backend] = {
     "qemu": _Backend(_qemu, _open_qemu),
     "serial": _Backend(_serial, _open_serial),
     "renode": _later("Renode"),
-    "simavr": _later("simavr"),
-    "yasimavr": _later("yasimavr"),
+    "simavr": _Backend(_simavr, lambda board, image: _open_avr("simavr", board, image)),
+    "yasimavr": _Backend(_yasimavr, lambda board, image: _open_avr("yasimavr", board, image)),
 }
 
 BACKENDS = tuple(_BACKENDS)

@@ -16,7 +16,7 @@ from trainbed.toolchain.linker import MAPPED_AT
 if TYPE_CHECKING:
     from trainbed.backends.avr.guest import AvrGuest
 
-RECEIVER, RESIDENT, WAKE = "trn_port_receiver", "trn_resident", "trn_wake"
+RECEIVER, WAKE = "trn_port_receiver", "trn_wake"
 _DATA_SPACE = 0xFFFF
 CLASSIC, XT = "classic", "xt"
 
@@ -39,8 +39,6 @@ class AvrConfig:
     stack_top: int
     receiver: int | None
     """The port's trn_port_receiver (firmware/port/bytewise/byte_uart.h); None: a firmware without one."""
-    resident: tuple[int, int] | None
-    """Address and size of the firmware's trn_resident."""
     mapped_from: int
     """Where data space shows the flash; 0: nowhere."""
 
@@ -61,7 +59,7 @@ def config_for(board: Board, emulator: str, image: GuestImage) -> AvrConfig:
     ram = board.memory("ram")
     if options is None or ram is None:
         raise InputError(f"platforms/{board.name}.yaml names no part of {emulator} (options: {{{emulator}: {{...}}}})")
-    symbols = read_symbols(image.elf, (RECEIVER, RESIDENT))
+    symbols = read_symbols(image.elf, (RECEIVER,))
     data = {name: (value & _DATA_SPACE, size) for name, (value, size) in symbols.items()}
     xt = board.core == "avrxt"
     if xt:
@@ -77,7 +75,6 @@ def config_for(board: Board, emulator: str, image: GuestImage) -> AvrConfig:
         stack_low=image.stack_low & _DATA_SPACE,
         stack_top=image.stack_top & _DATA_SPACE,
         receiver=data[RECEIVER][0] if RECEIVER in data else None,
-        resident=data.get(RESIDENT),
         mapped_from=MAPPED_AT if xt else 0,
     )
 

@@ -14,7 +14,6 @@ from trainbed.backends.avr.config import XT, AvrConfig
 from trainbed.backends.avr.faults import failure_of
 from trainbed.backends.base import Budget, Cost, GuestState
 from trainbed.backends.failure import Failure, GuestStopped
-from trainbed.errors import EmulatorCrash, InputError
 
 _START_S = 2
 """Guest seconds a firmware may take from reset to its first wait."""
@@ -102,15 +101,6 @@ class AvrGuest:
     def read_memory(self, address: int, n_bytes: int) -> bytes:
         """Bytes of data space; the linker's addresses of it are understood, too."""
         return self._board.read(address & 0xFFFF, n_bytes)
-
-    def load_samples(self, offset: int, data: bytes) -> None:
-        """See LoadsSamples.load_samples."""
-        start, size = self.config.resident or (0, 0)
-        if offset < 0 or offset + len(data) > size:
-            raise InputError(f"{len(data)} bytes at {offset} do not fit the firmware's sample buffer of {size}")
-        self._board.write(start + offset, data)
-        if self._board.read(start + offset, len(data)) != data:
-            raise EmulatorCrash("samples written into the emulator's memory do not read back")
 
     def state(self) -> GuestState:
         """The guest as it stands, failed or waiting."""
