@@ -43,9 +43,9 @@ class Instruction:
     cycles_classic: int = 1
     cycles_xt: int = 1
     pointer: str = ""
-    """X, Y or Z where a load goes through it, ``direct`` where its address is the second word."""
+    """X, Y or Z where a load or store goes through it, ``direct`` where its address is the second word."""
     displacement: int = 0
-    """Of the loaded address from the pointer; -1: the pointer is decremented before."""
+    """Of the address from the pointer; -1: the pointer is decremented before."""
 
 
 _ILLEGAL = Instruction("illegal", Kind.ILLEGAL)
@@ -142,18 +142,18 @@ def decode(word: int) -> Instruction:
     """The instruction whose first word this is."""
     for mask, code, name, kind, words, classic, xt in _CODES:
         if word & mask == code:
-            if kind is not Kind.LOAD:
-                return Instruction(name, kind, words, classic, xt)
-            if name == "lds":
-                return Instruction(name, kind, words, classic, xt, "direct")
-            pointer = name.strip("ld +-").upper()
-            displacement = _displacement(word) if name.startswith("ldd") else -1 if "-" in name else 0
+            pointer, displacement = _addressing(name, word) if kind in (Kind.LOAD, Kind.STORE) else ("", 0)
             return Instruction(name, kind, words, classic, xt, pointer, displacement)
     return _ILLEGAL
 
 
-def _displacement(word: int) -> int:
-    return (word >> 8 & 0x20) | (word >> 7 & 0x18) | (word & 0x07)
+def _addressing(name: str, word: int) -> tuple[str, int]:
+    """Pointer and displacement of a load or store."""
+    if name in ("lds", "sts"):
+        return "direct", 0
+    if name.startswith(("ldd", "std")):
+        return name[-1].upper(), (word >> 8 & 0x20) | (word >> 7 & 0x18) | (word & 0x07)
+    return name.strip("ldst +-").upper(), -1 if "-" in name else 0
 
 
 def target(address: int, word: int, second: int) -> int | None:

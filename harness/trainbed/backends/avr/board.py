@@ -48,6 +48,7 @@ class AvrBoard:
             output=ctypes.addressof(self._output),
             n_words=len(self._segment_of),
             stack_low=config.stack_low,
+            ram_from=config.ram.origin,
             mapped_from=config.mapped_from,
             trained_phases=sum(1 << PHASES.index(phase) for phase in _TRAINED),
             output_bytes=_OUTPUT_BYTES,

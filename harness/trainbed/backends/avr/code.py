@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from trainbed.avr.image import flash_content
 from trainbed.avr.instructions import Instruction, Kind, decode
 from trainbed.backends.avr.config import WAKE, XT, AvrConfig
-from trainbed.backends.avr.library import COST_DIRECT, COST_ILLEGAL, COST_X, COST_Y, COST_Z, Segment
+from trainbed.backends.avr.library import COST_DIRECT, COST_ILLEGAL, COST_PERIPHERAL, COST_X, COST_Y, COST_Z, Segment
 
 _POINTERS = {"X": COST_X, "Y": COST_Y, "Z": COST_Z}
 _EMULATORS_OWN = (Kind.BRANCH, Kind.SKIP)
 """Costed by the emulator, which knows what was taken and skipped; right in all of them."""
+_IO = ("in", "out", "sbi", "cbi", "sbic", "sbis", "sleep", "wdr", "reti", "break")
+"""May reach a peripheral; loads and stores, too, where their address says so."""
+_AT_FLASH, _AT_PERIPHERAL = 1, 2
+"""What a direct load or store reaches, instead of a displacement."""
 _PARKS = "trn_fault_"
 
 
@@ -46,7 +50,8 @@ def code_tables(config: AvrConfig) -> CodeTables:
             cost_of[word] = _cost(instruction, config.core)
             if config.core == XT and instruction.pointer == "direct":
                 second = content[2 * word + 2] | content[2 * word + 3] << 8
-                displacement_of[word] = second >= config.mapped_from
+                at_peripheral = second < config.ram.origin
+                displacement_of[word] = _AT_FLASH * (second >= config.mapped_from) + _AT_PERIPHERAL * at_peripheral
             else:
                 displacement_of[word] = instruction.displacement & 0xFF
     return CodeTables(
@@ -58,10 +63,11 @@ def _cost(instruction: Instruction, core: str) -> int:
     """The emulator's figures stand for AVRe+; for AVRxt the manual's are taken."""
     if instruction.kind is Kind.ILLEGAL:
         return COST_ILLEGAL
-    if core != XT or instruction.kind in _EMULATORS_OWN:
+    if core != XT:
         return 0
+    cycles = 0 if instruction.kind in _EMULATORS_OWN else instruction.cycles_xt
     pointer = COST_DIRECT if instruction.pointer == "direct" else _POINTERS.get(instruction.pointer, 0)
-    return instruction.cycles_xt | pointer
+    return cycles | pointer | (COST_PERIPHERAL if instruction.name in _IO else 0)
 
 
 def segments(tables: CodeTables, marks: Mapping[int, int], config: AvrConfig) -> list[Segment]:

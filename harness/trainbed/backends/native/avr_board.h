@@ -44,20 +44,23 @@ enum {
 
 /* How much an instruction costs where the emulator's figure is not taken: cycles in the low bits. */
 enum {
-    TRN_COST_CYCLES = 0x07,  /* 0: the emulator's */
-    TRN_COST_X = 0x10,       /* loads through X, Y or Z: from the mapped flash it takes a cycle more */
+    TRN_COST_CYCLES = 0x07,     /* 0: the emulator's */
+    TRN_COST_PERIPHERAL = 0x08, /* may reach a peripheral, to which the time of day matters */
+    TRN_COST_X = 0x10,          /* through X, Y or Z: what it costs, and whom it reaches, hangs on the address */
     TRN_COST_Y = 0x20,
     TRN_COST_Z = 0x30,
-    TRN_COST_DIRECT = 0x40,  /* loads from the address in the second word */
+    TRN_COST_DIRECT = 0x40,     /* at the address in the second word; TRN_AT_* instead of a displacement */
     TRN_COST_POINTER = 0x70,
-    TRN_COST_ILLEGAL = 0x80
+    TRN_COST_ILLEGAL = 0x80,
+    TRN_AT_FLASH = 1,
+    TRN_AT_PERIPHERAL = 2
 };
 
 typedef struct {
     /* Given by Python. */
     const uint16_t *segment_of; /* of each word of flash; 0: no code */
     const uint8_t *cost_of;
-    const uint8_t *displacement_of; /* of loads; 0xFF: the pointer is decremented before */
+    const uint8_t *displacement_of; /* of loads and stores; 0xFF: the pointer is decremented before */
     const uint8_t *break_at;        /* of each word, 1: stop in front of it; NULL without a debugger */
     trn_segment_t *segments;
     uint8_t *output;
@@ -65,6 +68,7 @@ typedef struct {
     uint64_t cycle_limit, step_limit;
     uint32_t n_words;
     uint32_t stack_low;      /* lowest data address of the stack; 0: not watched */
+    uint32_t ram_from;       /* data address of RAM; peripherals lie below */
     uint32_t mapped_from;    /* data address the flash is seen from on; 0: nowhere */
     uint32_t trained_phases; /* bit per phase that counts for functions */
     uint32_t output_bytes;   /* room */
@@ -77,7 +81,6 @@ typedef struct {
     uint32_t stop;
     uint32_t started;
     uint32_t overruns;    /* received bytes that found no room in the part */
-    uint32_t reserved;
     uint64_t idle;        /* cycles asleep */
     trn_count_t total, phase_start, segment_start;
     trn_count_t phases[TRN_PHASES];

@@ -150,45 +150,67 @@ struct trn_board {
     uint32_t stack_pointer() const { return low->value() | static_cast<uint32_t>(high->value()) << 8; }
     uint32_t pair(int r) const { return (core.*Inside::registers)[r] | static_cast<uint32_t>((core.*Inside::registers)[r + 1]) << 8; }
 
-    /* Whether the load about to be executed reads the flash that data space shows. */
-    bool reads_flash(uint32_t word, uint8_t cost) const
+    /* What the load or store about to be executed reaches: TRN_AT_*, 0 for RAM. */
+    uint32_t reached(uint32_t word, uint8_t cost) const
     {
         uint32_t address = 0;
         switch (cost & TRN_COST_POINTER) {
         case TRN_COST_X: address = pair(R_X); break;
         case TRN_COST_Y: address = pair(R_Y); break;
         case TRN_COST_Z: address = pair(R_Z); break;
-        case TRN_COST_DIRECT: return s->displacement_of[word] != 0;
-        default: return false;
+        default: return s->displacement_of[word];
         }
         const uint8_t displacement = s->displacement_of[word];
         address = (displacement == 0xFF ? address - 1 : address + displacement) & 0xFFFF;
-        return address >= s->mapped_from;
+        return address >= s->mapped_from ? TRN_AT_FLASH : address < s->ram_from ? TRN_AT_PERIPHERAL : 0;
     }
 
     void step()
     {
         const uint32_t word = s->pc >> 1;
         const uint8_t cost = s->cost_of[word];
-        const bool waits = (cost & TRN_COST_POINTER) != 0 && reads_flash(word, cost);
+        const uint32_t at = (cost & TRN_COST_POINTER) != 0 ? reached(word, cost) : 0;
+        const bool outside = (cost & TRN_COST_PERIPHERAL) != 0 || at == TRN_AT_PERIPHERAL;
+        const unsigned wait = at == TRN_AT_FLASH ? 1 : 0;
         s->previous_pc = s->pc;
+        if (outside) {
+            tell_time();
+        }
         cycle_count_t cycles = device.exec_cycle();
         if ((cost & TRN_COST_CYCLES) != 0) {
             cycles = cost & TRN_COST_CYCLES;
         }
         s->total.cycles += static_cast<uint64_t>(cycles);
-        s->total.memory += waits ? 1 : 0;
+        s->total.memory += wait;
         s->total.instructions++;
-        pass(cycles + (waits ? 1 : 0));
+        untold += cycles + wait;
+        if (outside || told + untold >= due) {
+            pass();
+        }
     }
 
-    void pass(cycle_count_t cycles)
+    /* The peripherals' clock is set only when one of them may look at it. */
+    void tell_time()
     {
-        clock.increment_cycle(cycles);
-        if (line.has_input()) {
-            line.feed(clock.cycle());
-        }
+        clock.increment_cycle(untold);
+        told += untold;
+        untold = 0;
+    }
+
+    void pass()
+    {
+        tell_time();
+        line.feed(told);
         clock.process_timers();
+        due = next_event();
+    }
+
+    /* When something happens next that no instruction brings about. */
+    cycle_count_t next_event() const
+    {
+        const cycle_count_t next = clock.next_when();
+        const cycle_count_t timer = next == INVALID_CYCLE ? INT64_MAX : next;
+        return line.has_input() && line.free_at < timer ? line.free_at : timer;
     }
 
     /* Asleep: on to the next event, or for good. */
@@ -198,20 +220,20 @@ struct trn_board {
             s->stop = TRN_STOP_WAIT;
             return;
         }
-        cycle_count_t next = clock.next_when();
-        if (line.has_input() && (next == INVALID_CYCLE || line.free_at < next)) {
-            next = line.free_at;
+        pass();
+        if (device.state() == Device::State_Sleeping) {
+            const cycle_count_t cycles = due > told ? due - told : 1;
+            s->total.cycles += static_cast<uint64_t>(cycles);
+            s->idle += static_cast<uint64_t>(cycles);
+            untold = cycles;
+            pass();
         }
-        const cycle_count_t cycles = next > clock.cycle() ? next - clock.cycle() : 1;
-        s->total.cycles += static_cast<uint64_t>(cycles);
-        s->idle += static_cast<uint64_t>(cycles);
-        pass(cycles);
     }
 
     void run()
     {
         s->stop = TRN_STOP_NONE;
-        line.feed(clock.cycle());
+        pass();
         for (bool first = true; s->stop == TRN_STOP_NONE; first = false) {
             const Device::State state = device.state();
             if (s->total.cycles + s->total.memory >= s->cycle_limit) {
@@ -237,7 +259,7 @@ struct trn_board {
                 }
                 if (const uint32_t forgotten = s->segments[s->segment].entry_cycles; forgotten != 0 && entered != s->segment) {
                     s->total.cycles += forgotten;
-                    clock.increment_cycle(static_cast<cycle_count_t>(forgotten));
+                    untold += forgotten;
                 }
                 entered = s->segment;
                 if ((s->cost_of[s->pc >> 1] & TRN_COST_ILLEGAL) != 0) {
@@ -280,6 +302,8 @@ struct trn_board {
     Line line;
     IORegister *low, *high;
     uint32_t entered = 0;
+    cycle_count_t told = 0, untold = 0; /* cycles the peripherals know of, and do not yet */
+    cycle_count_t due = 0;
 };
 
 extern "C" {
