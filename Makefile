@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 ROBOT  := $(BIN)/robot --console dotted --outputdir out/robot --xunit junit.xml
-EXTRAS ?= unicorn,dev
+EXTRAS ?= unicorn,avr,dev
 
 .PHONY: help system-deps setup demo test test-slow test-wheel robot lint bench clean
 .DEFAULT_GOAL := help
@@ -30,6 +30,12 @@ system-deps:
 	echo '#include <string.h>' | arm-none-eabi-gcc -E - >/dev/null 2>&1 || missing="$$missing libnewlib-arm-none-eabi"; \
 	command -v cc >/dev/null 2>&1 || missing="$$missing gcc"; \
 	echo '#include <stdlib.h>' | cc -E - >/dev/null 2>&1 || missing="$$missing libc6-dev"; \
+	command -v avr-gcc >/dev/null 2>&1 || missing="$$missing gcc-avr"; \
+	case "$$(avr-gcc -print-file-name=libm.a 2>/dev/null)" in */*) ;; *) missing="$$missing avr-libc" ;; esac; \
+	command -v c++ >/dev/null 2>&1 || missing="$$missing g++"; \
+	echo '#include <simavr/sim_avr.h>' | cc -E - >/dev/null 2>&1 || missing="$$missing libsimavr-dev"; \
+	echo '#include <libelf.h>' | cc -E - >/dev/null 2>&1 || missing="$$missing libelf-dev"; \
+	command -v avr-gdb >/dev/null 2>&1 || missing="$$missing gdb-avr"; \
 	command -v qemu-system-arm >/dev/null 2>&1 || missing="$$missing qemu-system-arm"; \
 	command -v gdb-multiarch >/dev/null 2>&1 || missing="$$missing gdb-multiarch"; \
 	command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing="$$missing chromium"; \

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-REQUIRED_IN_CI = ("native", "unicorn", "qemu")
+REQUIRED_IN_CI = ("native", "unicorn", "qemu", "simavr", "yasimavr")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trainbed.backends.registry import availability
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -92,6 +94,21 @@ def _package(name: str) -> Callable[[], str | None]:
     return lambda: package_version(name)
 
 
+def _avr_libc() -> str | None:
+    path = command_version("avr-gcc", "-print-file-name=libm.a")
+    return "found" if path is not None and "/" in path else None
+
+
+def _backend(name: str) -> Callable[[], str | None]:
+    """As the registry finds it: with the helper that drives it."""
+
+    def probe() -> str | None:
+        found = availability(name)
+        return found.version if found.usable else None
+
+    return probe
+
+
 TOOLS = (
     Tool("python", "runs trainbed", "", lambda: sys.version.split()[0], required=True),
     Tool(
@@ -109,8 +126,10 @@ TOOLS = (
     Tool("pyrenode3", "backend renode", PYRENODE3, _package("pyrenode3")),
     Tool("qemu-system-arm", "backend qemu", _apt("qemu-system-arm"), _program("qemu-system-arm")),
     Tool("avr-gcc", "builds for AVR", _apt("gcc-avr", "avr-libc"), _program("avr-gcc")),
-    Tool("simavr", "backend simavr", _apt("simavr", "libsimavr-dev", "libelf-dev"), lambda: _found("simavr")),
-    Tool("yasimavr", "backend yasimavr", _pip("avr"), _package("yasimavr")),
+    Tool("avr-libc", "float operations for AVR", _apt("avr-libc"), _avr_libc),
+    Tool("libsimavr", "backend simavr", _apt("libsimavr-dev", "libelf-dev"), _backend("simavr")),
+    Tool("yasimavr", "backend yasimavr; builds with g++ and libelf-dev", _pip("avr"), _backend("yasimavr")),
+    Tool("avr-gdb", "trainbed debug on AVR", _apt("gdb-avr"), _program("avr-gdb")),
     Tool("gdb-multiarch", "trainbed debug", _apt("gdb-multiarch"), _program("gdb-multiarch")),
     Tool("pyserial", "backend serial (real boards)", _pip("hw"), _package("pyserial")),
     Tool("robotframework", "suites in sentences", _pip("robot"), _package("robotframework")),
@@ -124,10 +143,6 @@ TOOLS = (
     Tool("jinja2", "trainbed report", _pip("report"), _package("jinja2")),
     Tool("torch", "benchmarks against PyTorch", "pip install torch", _package("torch")),
 )
-
-
-def _found(command: str) -> str | None:
-    return "found" if shutil.which(command) is not None else None
 
 
 def examine() -> list[Finding]:

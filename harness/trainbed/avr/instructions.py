@@ -137,7 +137,7 @@ _CODES: tuple[tuple[int, int, str, Kind, int, int, int], ...] = (
 )
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def decode(word: int) -> Instruction:
     """The instruction whose first word this is."""
     for mask, code, name, kind, words, classic, xt in _CODES:

@@ -144,7 +144,8 @@ def _after(word: int, state: _State, name: str) -> _State:
     if instruction.name == "subi" and (word >> 4 & 0x0F) + 16 == _Y_LOW:
         return _State(state.depth, state.y + constant)
     if instruction.name == "sbci" and (word >> 4 & 0x0F) + 16 == _Y_HIGH:
-        return _State(state.depth, state.y + (constant << 8) if constant < 0x80 else state.y + (constant << 8) - 0x1_0000)
+        high = constant if constant < 0x80 else constant - 0x100
+        return _State(state.depth, state.y + (high << 8))
     return state
 
 

@@ -50,7 +50,8 @@ _LANGUAGE = (
     # Two functions with the same body stay two symbols: phases, faults and costs are told apart by address.
     "-fno-ipa-icf",
 )
-# GCC 5 knows C11, but the address space __flash only as GNU's. A table of jumps would hide a function's ways from the stack's bound.
+# The address space __flash is GNU's. GCC 5's first choice of debug data nobody else reads. A table of jumps would hide a
+# function's ways from the stack's bound.
 _AVR_LANGUAGE = ("-std=gnu11", "-gdwarf-4", *_LANGUAGE[2:], "-fshort-enums", "-fno-jump-tables")
 _SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 

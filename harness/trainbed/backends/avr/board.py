@@ -42,8 +42,8 @@ class AvrBoard:
         self._input = b""
         self.state = State(
             segment_of=ctypes.addressof(self._segment_of),
-            cost_of=ctypes.cast(tables.cost_of, ctypes.c_void_p),
-            displacement_of=ctypes.cast(tables.displacement_of, ctypes.c_void_p),
+            cost_of=tables.cost_of,
+            displacement_of=tables.displacement_of,
             segments=self._segments,
             output=ctypes.addressof(self._output),
             n_words=len(self._segment_of),

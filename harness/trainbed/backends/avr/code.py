@@ -34,7 +34,7 @@ class CodeTables:
 
 
 def code_tables(config: AvrConfig) -> CodeTables:
-    """Reads the ELF's flash. Code is what lies in functions, up to the next one: libraries keep shared endings there."""
+    """Reads the ELF's flash. Code reaches from function to function: libraries keep shared endings between."""
     content = flash_content(config.image.elf)
     content += b"\xff" * (len(content) % 2)
     n_words = len(content) // 2

@@ -23,7 +23,7 @@ CLASSIC, XT = "classic", "xt"
 
 @dataclass(frozen=True)
 class AvrConfig:
-    """One firmware on one board. Addresses and sizes in bytes; those of RAM are of data space, as the core sees them."""
+    """One firmware on one board. Addresses and sizes in bytes; those of RAM as the core sees them, in data space."""
 
     emulator: str
     """``simavr`` or ``yasimavr``."""

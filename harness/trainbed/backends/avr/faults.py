@@ -20,18 +20,15 @@ def failure_of(config: AvrConfig, board: AvrBoard, stop: int, budget: Budget) ->
     function = config.function_at(pc)
     if stop in (native.STOP_CYCLES, native.STOP_STEPS):
         what = f"{budget.cycles:,} cycles" if stop == native.STOP_CYCLES else f"{budget.steps:,} instructions"
-        return Failure(
-            "hang", pc, f"the guest spent its budget of {what} without waiting for input", function=function
-        )
+        return Failure("hang", pc, f"the guest spent its budget of {what} without waiting for input", function=function)
     if stop == native.STOP_ASLEEP:
         return Failure("hang", pc, "the guest sleeps with interrupts off: nothing can wake it", function=function)
     if stop == native.STOP_RESET:
         detail = "control came to the reset vector again: a watchdog, or a jump to address 0"
         return Failure("reset", before, detail, function=config.function_at(before))
     if stop == native.STOP_PARK:
-        return Failure(
-            "fault", pc, f"the firmware parked itself in {function}", "assertion", function, caller=_caller(config, board)
-        )
+        detail = f"the firmware parked itself in {function}"
+        return Failure("fault", pc, detail, "assertion", function, caller=_caller(config, board))
     if stop == native.STOP_NO_CODE:
         detail = f"control left the code: no function is at 0x{pc:04x}"
         return Failure("fault", pc, detail, "fetch_unmapped", config.function_at(before), caller=before)

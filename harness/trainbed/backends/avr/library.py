@@ -46,8 +46,8 @@ class State(ctypes.Structure):
 
     _fields_ = (
         ("segment_of", ctypes.c_void_p),
-        ("cost_of", ctypes.c_void_p),
-        ("displacement_of", ctypes.c_void_p),
+        ("cost_of", ctypes.c_char_p),
+        ("displacement_of", ctypes.c_char_p),
         ("break_at", ctypes.c_void_p),
         ("segments", ctypes.POINTER(Segment)),
         ("output", ctypes.c_void_p),
@@ -82,9 +82,7 @@ class State(ctypes.Structure):
 @lru_cache(maxsize=1)
 def simavr_library() -> ctypes.CDLL:
     """The helper on libsimavr. Raises MissingTool without a C compiler, BuildError without libsimavr's headers."""
-    path = build_shared_library(
-        _NATIVE / "simavr_board.c", headers=[_NATIVE / "avr_board.h"], libraries=["-lsimavr"]
-    )
+    path = build_shared_library(_NATIVE / "simavr_board.c", headers=[_NATIVE / "avr_board.h"], libraries=["-lsimavr"])
     library = _declared(ctypes.CDLL(str(path)))
     part = (ctypes.POINTER(State), ctypes.c_char_p, ctypes.c_uint32, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_uint32)
     library.trn_board_open.argtypes = part

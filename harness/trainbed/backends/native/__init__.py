@@ -15,9 +15,9 @@ from pathlib import Path
 from trainbed.backends.timing.cache import cache_directory
 from trainbed.errors import BuildError, MissingTool
 
-_BOTH = ("-O2", "-fPIC", "-shared", "-Wall", "-Wextra", "-Wdouble-promotion", "-Wshadow", "-Wvla", "-Werror")
-_C = ("-std=gnu11", *_BOTH, "-Wconversion", "-Wstrict-prototypes", "-Wmissing-prototypes")
-_CPP = ("-std=c++20", *_BOTH, "-Wno-shadow")
+_BOTH = ("-O2", "-fPIC", "-shared", "-Wall", "-Wextra", "-Wdouble-promotion", "-Wvla", "-Werror")
+_C = ("-std=gnu11", *_BOTH, "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Wmissing-prototypes")
+_CPP = ("-std=c++20", *_BOTH)
 
 
 def build_shared_library(
@@ -54,8 +54,8 @@ def build_shared_library(
         raise MissingTool("C compiler (cc)", install="apt-get install gcc libc6-dev")
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         built = Path(folder) / library.name
-        # Foreign headers are not held to our warnings.
-        command = [*compiler, *flags, *(f"-isystem{path}" for path in include), str(source), "-o", str(built), *libraries]
+        foreign = (f"-isystem{path}" for path in include)  # headers not held to our warnings
+        command = [*compiler, *flags, *foreign, str(source), "-o", str(built), *libraries]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise BuildError(f"{compiler[0]} refused {source.name}:\n{done.stderr.strip()[:2000]}")
