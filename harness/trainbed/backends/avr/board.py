@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
+from trainbed.avr.image import flash_content
 from trainbed.backends.avr.code import code_tables, segments
 from trainbed.backends.avr.config import AvrConfig
 from trainbed.backends.avr.library import STOP_OUTPUT, Segment, State, simavr_library, yasimavr_library
@@ -22,9 +23,10 @@ _WAKE_VECTORS = {"atmega328p": 18, "atmega2560": 25}
 class AvrBoard:
     """Built once per firmware; power_on() may be called any number of times."""
 
-    def __init__(self, config: AvrConfig) -> None:
+    def __init__(self, config: AvrConfig, *, content: bytes | None = None) -> None:
+        """``content``: of the flash from address 0 on; None: the ELF's."""
         self.config = config
-        self._tables = code_tables(config)
+        self._tables = code_tables(config, flash_content(config.image.elf) if content is None else content)
         self._segment_of = (ctypes.c_uint16 * len(self._tables.segment_of))(*self._tables.segment_of)
         self._output = ctypes.create_string_buffer(_OUTPUT_BYTES)
         self._library = simavr_library() if config.emulator == "simavr" else yasimavr_library()

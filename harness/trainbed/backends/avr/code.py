@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trainbed.avr.image import flash_content
 from trainbed.avr.instructions import Instruction, Kind, decode
 from trainbed.backends.avr.config import WAKE, XT, AvrConfig
 from trainbed.backends.avr.library import COST_DIRECT, COST_ILLEGAL, COST_PERIPHERAL, COST_X, COST_Y, COST_Z, Segment
@@ -33,9 +32,8 @@ class CodeTables:
     """Name of each segment; segment 0 is no code."""
 
 
-def code_tables(config: AvrConfig) -> CodeTables:
-    """Reads the ELF's flash. Code reaches from function to function: libraries keep shared endings between."""
-    content = flash_content(config.image.elf)
+def code_tables(config: AvrConfig, content: bytes) -> CodeTables:
+    """``content``: of the flash from address 0 on. Code reaches from function to function: libraries keep shared endings between."""
     content += b"\xff" * (len(content) % 2)
     n_words = len(content) // 2
     code_end = max((start + size for start, size, _ in config.image.functions), default=0)
