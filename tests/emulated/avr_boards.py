@@ -17,7 +17,7 @@ from trainbed.backends.base import Budget, GuestImage
 from trainbed.backends.registry import availability, open_guest
 from trainbed.backends.worker_guest import WorkerGuest
 from trainbed.boards import load_board
-from trainbed.toolchain import Firmware, build
+from trainbed.toolchain import BuildOptions, Firmware, build
 
 BOARDS = {"arduino_uno": "simavr", "arduino_mega": "simavr", "atmega4809_xplained": "yasimavr"}
 BUDGET = Budget(cycles=200_000_000, steps=200_000_000, wall_s=120.0)
@@ -29,8 +29,6 @@ each_board = pytest.mark.parametrize("board", BOARDS)
 
 def bare(board: str, folder: Path, main: str, *, baud: int = 0, optimize: str = "O2") -> Firmware:
     """The board's real port around a main.c."""
-    from trainbed.toolchain import BuildOptions
-
     root = folder / "firmware"
     if not root.exists():
         for name in ("include", "port"):
@@ -41,9 +39,7 @@ def bare(board: str, folder: Path, main: str, *, baud: int = 0, optimize: str = 
     (root / "app" / "main.c").write_text(main)
     loaded = load_board(board)
     loaded = replace(loaded, baud=baud or loaded.baud)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRAINBED_CACHE", str(folder / "cache"))
-        return build(loaded, generated={}, options=BuildOptions(optimize=optimize), firmware=root)
+    return build(loaded, generated={}, options=BuildOptions(optimize=optimize), firmware=root)
 
 
 @contextmanager

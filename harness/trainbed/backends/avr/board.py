@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 from trainbed.avr.image import flash_content
@@ -31,7 +32,7 @@ class AvrBoard:
         self._output = ctypes.create_string_buffer(_OUTPUT_BYTES)
         self._library = simavr_library() if config.emulator == "simavr" else yasimavr_library()
         self._handle: int | None = None
-        self._keep: Any = None
+        self._delete_device: Callable[[], None] = _nothing
         self.state = State()
 
     def power_on(self) -> None:
@@ -63,9 +64,9 @@ class AvrBoard:
     def close(self) -> None:
         """Frees the emulator; safe to call twice."""
         handle, self._handle = self._handle, None
+        self._delete_device()
         if handle is not None:
             self._library.trn_board_close(handle)
-        self._keep = None
 
     def __del__(self) -> None:
         self.close()
@@ -159,7 +160,7 @@ class AvrBoard:
 
         config, content = self.config, self._tables.content
         device = load_device(config.part)
-        self._keep = device
+        self._delete_device = lambda: _sip.isdeleted(device) or _sip.delete(device)  # before the clock it lives by
         state = ctypes.byref(self.state)
         handle: int | None = self._library.trn_board_open(
             state, _sip.unwrapinstance(device), config.clock_hz, content, len(content)
@@ -167,6 +168,10 @@ class AvrBoard:
         if handle is None:
             raise EmulatorCrash(f"yasimavr's {config.part} does not take {len(content)} bytes of flash")
         return handle
+
+
+def _nothing() -> None:
+    """What is to be deleted of an emulator that the helper made itself."""
 
 
 def _counts(count: Any) -> Counts:

@@ -319,6 +319,7 @@ trn_board *trn_board_open(trn_avr_state_t *s, void *made, uint32_t clock_hz, con
     firmware.vcc = 5.0;
     firmware.add_block(Firmware::Area_Flash, {bytes_view_t(flash, n_bytes), 0});
     if (!device.init(power->clock) || !device.load_firmware(firmware)) {
+        (void)power.release(); /* the device, which points to it, is Python's to delete */
         return nullptr;
     }
     return new trn_board(device, std::move(power), s);
