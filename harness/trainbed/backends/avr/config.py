@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trainbed.backends.avr.guest import AvrGuest
 
 RECEIVER, WAKE = "trn_port_receiver", "trn_wake"
+_WAIT = "trn_port_receive_wait"
 _DATA_SPACE = 0xFFFF
 CLASSIC, XT = "classic", "xt"
 
@@ -38,7 +39,9 @@ class AvrConfig:
     stack_low: int
     stack_top: int
     receiver: int | None
-    """The port's trn_port_receiver (firmware/port/bytewise/byte_uart.h); None: a firmware without one."""
+    """The port's trn_port_receiver (firmware/port/bytewise/byte_uart.h); None: a firmware that reads its
+    UART by itself, and is sent whatever there is.
+    """
     mapped_from: int
     """Where data space shows the flash; 0: nowhere."""
 
@@ -61,6 +64,7 @@ def config_for(board: Board, emulator: str, image: GuestImage) -> AvrConfig:
         raise InputError(f"platforms/{board.name}.yaml names no part of {emulator} (options: {{{emulator}: {{...}}}})")
     symbols = read_symbols(image.elf, (RECEIVER,))
     data = {name: (value & _DATA_SPACE, size) for name, (value, size) in symbols.items()}
+    framed = RECEIVER in data and any(name == _WAIT for _, _, name in image.functions)
     xt = board.core == "avrxt"
     if xt:
         _check_constants(image)
@@ -74,7 +78,7 @@ def config_for(board: Board, emulator: str, image: GuestImage) -> AvrConfig:
         ram=ram,
         stack_low=image.stack_low & _DATA_SPACE,
         stack_top=image.stack_top & _DATA_SPACE,
-        receiver=data[RECEIVER][0] if RECEIVER in data else None,
+        receiver=data[RECEIVER][0] if framed else None,
         mapped_from=MAPPED_AT if xt else 0,
     )
 

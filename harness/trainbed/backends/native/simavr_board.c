@@ -83,6 +83,21 @@ static void write_status(avr_t *avr, avr_io_addr_t address, uint8_t value, void 
     avr->data[address] = value & U2X;
 }
 
+/* Takes back a request for an interrupt. avr_clear_interrupt() alone leaves it in the queue, where it would keep the core awake. */
+static void withdraw(avr_t *avr, avr_int_vector_t *vector)
+{
+    avr_int_pending_t *const queue = &avr->interrupts.pending;
+    uint16_t to = queue->read;
+    for (uint16_t at = queue->read; at != queue->write; at = (uint16_t)((at + 1) & (avr_int_pending_fifo_size - 1))) {
+        if (queue->buffer[at] != vector) {
+            queue->buffer[to] = queue->buffer[at];
+            to = (uint16_t)((to + 1) & (avr_int_pending_fifo_size - 1));
+        }
+    }
+    queue->write = to;
+    avr_clear_interrupt(avr, vector);
+}
+
 static uint8_t read_data(avr_t *avr, avr_io_addr_t address, void *board)
 {
     board_t *const b = board;
@@ -95,7 +110,7 @@ static uint8_t read_data(avr_t *avr, avr_io_addr_t address, void *board)
         usart->overrun = false;
     }
     if (usart->n_fifo == 0) {
-        avr_clear_interrupt(avr, b->received);
+        withdraw(avr, b->received);
     }
     return byte;
 }
