@@ -166,7 +166,8 @@ class AvrBoard:
             state, _sip.unwrapinstance(device), config.clock_hz, content, len(content)
         )
         if handle is None:
-            raise EmulatorCrash(f"yasimavr's {config.part} does not take {len(content)} bytes of flash")
+            said = self.state.message.decode(errors="replace")
+            raise EmulatorCrash(f"yasimavr's {config.part} does not take {len(content)} bytes of flash: {said}")
         return handle
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from trainbed.avr.instructions import Instruction, Kind, decode
 from trainbed.backends.avr.config import WAKE, XT, AvrConfig
-from trainbed.backends.avr.library import COST_DIRECT, COST_ILLEGAL, COST_PERIPHERAL, COST_X, COST_Y, COST_Z, Segment
+from trainbed.backends.avr.library import COST_DIRECT, COST_ILLEGAL, COST_PERIPHERAL, COST_PUSHES, COST_X, COST_Y, COST_Z, Segment
 
 _POINTERS = {"X": COST_X, "Y": COST_Y, "Z": COST_Z}
 _EMULATORS_OWN = (Kind.BRANCH, Kind.SKIP)
@@ -17,6 +17,7 @@ _IO = ("in", "out", "sbi", "cbi", "sbic", "sbis", "sleep", "wdr", "reti", "break
 """May reach a peripheral; loads and stores, too, where their address says so."""
 _AT_FLASH, _AT_PERIPHERAL = 1, 2
 """What a direct load or store reaches, instead of a displacement."""
+_PUSHING = (Kind.PUSH, Kind.CALL, Kind.CALL_INDIRECT)
 _PARKS = "trn_fault_"
 
 
@@ -62,7 +63,7 @@ def _cost(instruction: Instruction, core: str) -> int:
     if instruction.kind is Kind.ILLEGAL:
         return COST_ILLEGAL
     if core != XT:
-        return 0
+        return COST_PUSHES if instruction.kind in _PUSHING else 0
     cycles = 0 if instruction.kind in _EMULATORS_OWN else instruction.cycles_xt
     pointer = COST_DIRECT if instruction.pointer == "direct" else _POINTERS.get(instruction.pointer, 0)
     return cycles | pointer | (COST_PERIPHERAL if instruction.name in _IO else 0)

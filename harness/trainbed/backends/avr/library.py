@@ -16,7 +16,7 @@ _NATIVE = Path(__file__).resolve().parents[1] / "native"
 SIMAVR_INSTALL = "sudo apt-get install libsimavr-dev libelf-dev gcc"
 YASIMAVR_INSTALL = "sudo apt-get install g++ libelf-dev && pip install 'trainbed[avr]'"
 
-COST_PERIPHERAL, COST_X, COST_Y, COST_Z, COST_DIRECT, COST_ILLEGAL = 0x08, 0x10, 0x20, 0x30, 0x40, 0x80
+COST_PUSHES, COST_PERIPHERAL, COST_X, COST_Y, COST_Z, COST_DIRECT, COST_ILLEGAL = 0x01, 0x08, 0x10, 0x20, 0x30, 0x40, 0x80
 """Of avr_board.h: loads through which pointer, or from the address in the second word; what is no instruction."""
 
 (STOP_NONE, STOP_WAIT, STOP_CYCLES, STOP_STEPS, STOP_OUTPUT, STOP_PARK, STOP_NO_CODE, STOP_ILLEGAL, STOP_STACK,

@@ -42,7 +42,7 @@ enum {
     TRN_STOP_BREAK    /* at a breakpoint, or behind a watched access */
 };
 
-/* How much an instruction costs where the emulator's figure is not taken: cycles in the low bits. */
+/* What is to be known of an instruction beside what the emulator does with it. Cycles where the emulator's are not taken. */
 enum {
     TRN_COST_CYCLES = 0x07,     /* 0: the emulator's */
     TRN_COST_PERIPHERAL = 0x08, /* may reach a peripheral, to which the time of day matters */
@@ -52,6 +52,7 @@ enum {
     TRN_COST_DIRECT = 0x40,     /* at the address in the second word; TRN_AT_* instead of a displacement */
     TRN_COST_POINTER = 0x70,
     TRN_COST_ILLEGAL = 0x80,
+    TRN_COST_PUSHES = 0x01,     /* where the emulator's cycles are taken: puts something on the stack */
     TRN_AT_FLASH = 1,
     TRN_AT_PERIPHERAL = 2
 };

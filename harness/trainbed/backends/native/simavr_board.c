@@ -221,6 +221,11 @@ static void sleep_on(board_t *b)
     }
 }
 
+static uint32_t stack_pointer(const avr_t *avr)
+{
+    return (uint32_t)(avr->data[R_SPL] | avr->data[R_SPH] << 8);
+}
+
 static void step(board_t *b)
 {
     avr_t *const avr = b->avr;
@@ -239,6 +244,10 @@ static void step(board_t *b)
         avr_service_interrupts(avr);
     }
     s->pc = avr->pc;
+    if ((s->cost_of[s->previous_pc >> 1] & TRN_COST_PUSHES) != 0 && s->stack_low != 0 && stack_pointer(avr) + 1 < s->stack_low) {
+        s->stop = TRN_STOP_STACK;
+        s->pc = s->previous_pc;
+    }
     if (avr->state != cpu_Running && avr->state != cpu_Sleeping) {
         s->stop = TRN_STOP_CRASH;
         memcpy(s->message, complaint, sizeof s->message);
@@ -268,7 +277,7 @@ void trn_board_run(board_t *b)
                 s->stop = TRN_STOP_RESET;
                 return;
             }
-            TRN_AVR_BEFORE(s, (uint32_t)(avr->data[R_SPL] | avr->data[R_SPH] << 8));
+            TRN_AVR_BEFORE(s, stack_pointer(avr));
             if (s->stop != TRN_STOP_NONE) {
                 return;
             }
@@ -283,7 +292,9 @@ void trn_board_run(board_t *b)
             step(b);
         }
     }
-    s->pc = avr->pc;
+    if (s->stop != TRN_STOP_STACK) {
+        s->pc = avr->pc;
+    }
 }
 
 /* Brings the counts up to date. */
@@ -381,7 +392,7 @@ void trn_board_registers(board_t *b, uint32_t *to)
     for (uint32_t i = 0; i < 8; i++) {
         to[32] |= (uint32_t)avr->sreg[i] << i;
     }
-    to[33] = (uint32_t)(avr->data[R_SPL] | avr->data[R_SPH] << 8);
+    to[33] = stack_pointer(avr);
     to[34] = avr->pc;
 }
 

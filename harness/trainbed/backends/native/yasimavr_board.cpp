@@ -143,6 +143,9 @@ struct trn_board {
     trn_board(Device &device_, std::unique_ptr<Power> power_, trn_avr_state_t *state)
         : device(device_), core(device_.core()), power(std::move(power_)), clock(power->clock), s(state), line(device_, state)
     {
+        /* Endless loops are for our budget to end. */
+        device.set_option(Device::Option_InfiniteLoopDetect, false);
+        device.set_option(Device::Option_DisablePseudoSleep, true);
         low = core.get_ioreg(R_SPL);
         high = core.get_ioreg(R_SPH);
     }
@@ -216,6 +219,10 @@ struct trn_board {
     /* Asleep: on to the next event, or for good. */
     void sleep_on()
     {
+        if ((core.ioctl_read_ioreg(reg_addr_t(R_SREG)) & 0x80) == 0) {
+            s->stop = TRN_STOP_ASLEEP;
+            return;
+        }
         if (line.idle()) {
             s->stop = TRN_STOP_WAIT;
             return;
@@ -319,6 +326,7 @@ trn_board *trn_board_open(trn_avr_state_t *s, void *made, uint32_t clock_hz, con
     firmware.vcc = 5.0;
     firmware.add_block(Firmware::Area_Flash, {bytes_view_t(flash, n_bytes), 0});
     if (!device.init(power->clock) || !device.load_firmware(firmware)) {
+        std::memcpy(s->message, power->complaints.text, sizeof s->message);
         (void)power.release(); /* the device, which points to it, is Python's to delete */
         return nullptr;
     }
