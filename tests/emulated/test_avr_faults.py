@@ -143,7 +143,9 @@ def test_a_guest_that_broke_starts_again(firmware: dict[str, Firmware], board: s
         assert guest.exchange(b"?\0", budget=BUDGET) == b"R"
 
 
-def test_a_clock_that_is_still_divided_is_a_fault(firmware: dict[str, Firmware], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_is_still_divided_is_a_fault(
+    firmware: dict[str, Firmware], monkeypatch: pytest.MonkeyPatch
+) -> None:
     board = "atmega4809_xplained"
     guest = AvrGuest(config_for(load_board(board), BOARDS[board], firmware[board].image))
     guest.start()

@@ -4,21 +4,20 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from trainbed.avr.image import flash_content
 from trainbed.backends.avr.code import code_tables, segments
 from trainbed.backends.avr.config import AvrConfig
-from trainbed.backends.avr.library import STOP_OUTPUT, Segment, State, simavr_library, yasimavr_library
+from trainbed.backends.avr.library import STOP_OUTPUT, Segment, State
+from trainbed.backends.avr.parts import part_for
 from trainbed.backends.base import PHASES, Counts
 from trainbed.errors import EmulatorCrash, InputError
 
 STACK_PAINT = 0xA5
 _OUTPUT_BYTES = 4096
 _TRAINED = ("forward", "backward", "update")
-_WAKE_VECTORS = {"atmega328p": 18, "atmega2560": 25}
-"""Of USART0's receiver. Source: DS40002061 and DS40002211, interrupts."""
 
 
 class AvrBoard:
@@ -30,14 +29,13 @@ class AvrBoard:
         self._tables = code_tables(config, flash_content(config.image.elf) if content is None else content)
         self._segment_of = (ctypes.c_uint16 * len(self._tables.segment_of))(*self._tables.segment_of)
         self._output = ctypes.create_string_buffer(_OUTPUT_BYTES)
-        self._library = simavr_library() if config.emulator == "simavr" else yasimavr_library()
+        self._part = part_for(config.emulator, config.part, config.clock_hz)
+        self._library = self._part.library
         self._handle: int | None = None
-        self._delete_device: Callable[[], None] = _nothing
         self.state = State()
 
     def power_on(self) -> None:
         """Reset state of everything; RAM cleared, stack painted, counters at zero. Runs nothing yet."""
-        self.close()
         tables, config = self._tables, self.config
         found = segments(tables, config.image.marks, config)
         self._segments = (Segment * len(found))(*found)
@@ -56,20 +54,19 @@ class AvrBoard:
             trained_phases=sum(1 << PHASES.index(phase) for phase in _TRAINED),
             output_bytes=_OUTPUT_BYTES,
         )
-        self._handle = self._open_simavr() if config.emulator == "simavr" else self._open_yasimavr()
+        self._handle = self._part.power_on(self.state, tables.content)
         self.write(config.ram.origin, bytes(config.ram.length))
         if config.stack_top > config.stack_low:
             self.write(config.stack_low, bytes([STACK_PAINT]) * (config.stack_top - config.stack_low))
 
     def close(self) -> None:
         """Frees the emulator; safe to call twice."""
-        handle, self._handle = self._handle, None
-        self._delete_device()
-        if handle is not None:
-            self._library.trn_board_close(handle)
+        self._handle = None
+        self._part.close()
 
     def __del__(self) -> None:
-        self.close()
+        with suppress(AttributeError):  # not even made
+            self.close()
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -141,38 +138,6 @@ class AvrBoard:
         if self._handle is None:
             raise EmulatorCrash("the board is not powered")
         return self._handle
-
-    def _open_simavr(self) -> int:
-        config, content = self.config, self._tables.content
-        vector = _WAKE_VECTORS[config.part]
-        state = ctypes.byref(self.state)
-        handle: int | None = self._library.trn_board_open(
-            state, config.part.encode(), config.clock_hz, content, len(content), vector
-        )
-        if handle is None:
-            raise EmulatorCrash(f"simavr has no {config.part} that takes {len(content)} bytes of flash")
-        return handle
-
-    def _open_yasimavr(self) -> int:
-        """Imported late: the other emulator's worker is not to load it."""
-        from yasimavr.device_library import load_device
-        from yasimavr.lib import _sip
-
-        config, content = self.config, self._tables.content
-        device = load_device(config.part)
-        self._delete_device = lambda: _sip.isdeleted(device) or _sip.delete(device)  # before the clock it lives by
-        state = ctypes.byref(self.state)
-        handle: int | None = self._library.trn_board_open(
-            state, _sip.unwrapinstance(device), config.clock_hz, content, len(content)
-        )
-        if handle is None:
-            said = self.state.message.decode(errors="replace")
-            raise EmulatorCrash(f"yasimavr's {config.part} does not take {len(content)} bytes of flash: {said}")
-        return handle
-
-
-def _nothing() -> None:
-    """What is to be deleted of an emulator that the helper made itself."""
 
 
 def _counts(count: Any) -> Counts:

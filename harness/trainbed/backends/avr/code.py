@@ -8,7 +8,16 @@ from dataclasses import dataclass
 
 from trainbed.avr.instructions import Instruction, Kind, decode
 from trainbed.backends.avr.config import WAKE, XT, AvrConfig
-from trainbed.backends.avr.library import COST_DIRECT, COST_ILLEGAL, COST_PERIPHERAL, COST_PUSHES, COST_X, COST_Y, COST_Z, Segment
+from trainbed.backends.avr.library import (
+    COST_DIRECT,
+    COST_ILLEGAL,
+    COST_PERIPHERAL,
+    COST_PUSHES,
+    COST_X,
+    COST_Y,
+    COST_Z,
+    Segment,
+)
 
 _POINTERS = {"X": COST_X, "Y": COST_Y, "Z": COST_Z}
 _EMULATORS_OWN = (Kind.BRANCH, Kind.SKIP)
@@ -34,7 +43,7 @@ class CodeTables:
 
 
 def code_tables(config: AvrConfig, content: bytes) -> CodeTables:
-    """``content``: of the flash from address 0 on. Code reaches from function to function: libraries keep shared endings between."""
+    """``content``: of the flash from address 0 on. Code reaches from function to function: libraries have more between."""
     content += b"\xff" * (len(content) % 2)
     n_words = len(content) // 2
     code_end = max((start + size for start, size, _ in config.image.functions), default=0)

@@ -180,4 +180,7 @@ def _timing(config: AvrConfig) -> tuple[str, str]:
         return _CLASSES[config.core], _MODELS[config.core]
     first = wrong[0]
     found = f"{first.case.name} counted {first.cycles:g} cycles, the manual says {first.case.cycles}"
-    return "instructions", f"{config.emulator} counts otherwise than the manual: {found}; {len(wrong)} instructions differ"
+    return (
+        "instructions",
+        f"{config.emulator} counts otherwise than the manual: {found}; {len(wrong)} instructions differ",
+    )

@@ -16,7 +16,15 @@ _NATIVE = Path(__file__).resolve().parents[1] / "native"
 SIMAVR_INSTALL = "sudo apt-get install libsimavr-dev libelf-dev gcc"
 YASIMAVR_INSTALL = "sudo apt-get install g++ libelf-dev && pip install 'trainbed[avr]'"
 
-COST_PUSHES, COST_PERIPHERAL, COST_X, COST_Y, COST_Z, COST_DIRECT, COST_ILLEGAL = 0x01, 0x08, 0x10, 0x20, 0x30, 0x40, 0x80
+COST_PUSHES, COST_PERIPHERAL, COST_X, COST_Y, COST_Z, COST_DIRECT, COST_ILLEGAL = (
+    0x01,
+    0x08,
+    0x10,
+    0x20,
+    0x30,
+    0x40,
+    0x80,
+)
 """Of avr_board.h: loads through which pointer, or from the address in the second word; what is no instruction."""
 
 (STOP_NONE, STOP_WAIT, STOP_CYCLES, STOP_STEPS, STOP_OUTPUT, STOP_PARK, STOP_NO_CODE, STOP_ILLEGAL, STOP_STACK,
@@ -84,8 +92,10 @@ def simavr_library() -> ctypes.CDLL:
     """The helper on libsimavr. Raises MissingTool without a C compiler, BuildError without libsimavr's headers."""
     path = build_shared_library(_NATIVE / "simavr_board.c", headers=[_NATIVE / "avr_board.h"], libraries=["-lsimavr"])
     library = _declared(ctypes.CDLL(str(path)))
-    part = (ctypes.POINTER(State), ctypes.c_char_p, ctypes.c_uint32, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_uint32)
-    library.trn_board_open.argtypes = part
+    library.trn_board_open.argtypes = (ctypes.c_char_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
+    flash = (ctypes.c_char_p, ctypes.c_uint32)
+    library.trn_board_power_on.argtypes = (ctypes.c_void_p, ctypes.POINTER(State), *flash)
+    library.trn_board_power_on.restype = None
     library.trn_simavr_version.restype = ctypes.c_char_p
     return library
 

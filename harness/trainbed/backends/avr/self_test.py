@@ -127,10 +127,11 @@ def measure(config: AvrConfig) -> tuple[Measured, ...]:
 
 def _load(register: int, value: int) -> tuple[int, int]:
     """LDI of a register pair from r16 on."""
-    return tuple(
+    low, high = (
         0xE000 | (number - 16) << 4 | (byte & 0xF0) << 4 | (byte & 0x0F)
         for number, byte in ((register, value & 0xFF), (register + 1, value >> 8))
     )
+    return low, high
 
 
 def _placed(word: int, address: int) -> int:

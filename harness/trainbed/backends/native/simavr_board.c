@@ -322,11 +322,10 @@ void trn_board_close(board_t *b)
     free(b);
 }
 
-/* A part by simavr's name for it, its flash programmed, at reset. wake_vector: of USART0's receiver. NULL: simavr has none. */
-board_t *trn_board_open(trn_avr_state_t *s, const char *part, uint32_t clock_hz, uint8_t *flash, uint32_t n_bytes,
-                        uint32_t wake_vector);
-board_t *trn_board_open(trn_avr_state_t *s, const char *part, uint32_t clock_hz, uint8_t *flash, uint32_t n_bytes,
-                        uint32_t wake_vector)
+/* A part by simavr's name for it; simavr gives not all of it back, so it is made once. wake_vector: of USART0's receiver. NULL:
+ * simavr has none that takes n_bytes of flash. */
+board_t *trn_board_open(const char *part, uint32_t clock_hz, uint32_t n_bytes, uint32_t wake_vector);
+board_t *trn_board_open(const char *part, uint32_t clock_hz, uint32_t n_bytes, uint32_t wake_vector)
 {
     avr_global_logger_set(take_complaint);
     avr_t *const avr = avr_make_mcu_by_name(part);
@@ -345,9 +344,7 @@ board_t *trn_board_open(trn_avr_state_t *s, const char *part, uint32_t clock_hz,
     avr->log = LOG_ERROR;
     avr->frequency = clock_hz;
     avr->codeend = n_bytes;
-    avr_loadcode(avr, flash, n_bytes, 0);
-    memset(avr->data + avr->ioend + 1, 0, (size_t)(avr->ramend - avr->ioend));
-    *b = (board_t){.avr = avr, .s = s, .received = received, .usart = {.rx_due = TRN_NEVER, .tx_due = TRN_NEVER}};
+    *b = (board_t){.avr = avr, .received = received};
     avr->io[AVR_DATA_TO_IO(UCSRA)].r.c = read_status;
     avr->io[AVR_DATA_TO_IO(UCSRA)].r.param = b;
     avr->io[AVR_DATA_TO_IO(UCSRA)].w.c = write_status;
@@ -357,6 +354,21 @@ board_t *trn_board_open(trn_avr_state_t *s, const char *part, uint32_t clock_hz,
     avr->io[AVR_DATA_TO_IO(UDR)].w.c = write_data;
     avr->io[AVR_DATA_TO_IO(UDR)].w.param = b;
     return b;
+}
+
+/* Power off and on: everything as if the part had just been made, counted into s from now on. */
+void trn_board_power_on(board_t *b, trn_avr_state_t *s, uint8_t *flash, uint32_t n_bytes);
+void trn_board_power_on(board_t *b, trn_avr_state_t *s, uint8_t *flash, uint32_t n_bytes)
+{
+    avr_t *const avr = b->avr;
+    memset(avr->data, 0, (size_t)avr->ramend + 1);
+    memset(avr->flash, 0xFF, (size_t)avr->flashend + 1);
+    avr_loadcode(avr, flash, n_bytes, 0);
+    avr->cycle = 0;
+    avr->interrupt_state = 0;
+    avr_reset(avr);
+    b->s = s;
+    b->usart = (usart_t){.rx_due = TRN_NEVER, .tx_due = TRN_NEVER};
 }
 
 /* Copies data space, registers and I/O included, out or in; false where there is none. */
