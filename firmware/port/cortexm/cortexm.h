@@ -14,6 +14,13 @@
 #define TRN_NVIC_ICPR(n) TRN_REGISTER(0xE000E280u + 4u * (n))
 #define TRN_SCB_VTOR TRN_REGISTER(0xE000ED08u)
 #define TRN_SCB_CPACR TRN_REGISTER(0xE000ED88u)
+#define TRN_SCB_CCR TRN_REGISTER(0xE000ED14u)
+#define TRN_SCB_CCR_DATA_CACHE (1u << 16)
+#define TRN_SCB_CCR_INSTRUCTION_CACHE (1u << 17)
+#define TRN_SCB_CCSIDR TRN_REGISTER(0xE000ED80u)
+#define TRN_SCB_CSSELR TRN_REGISTER(0xE000ED84u)
+#define TRN_SCB_ICIALLU TRN_REGISTER(0xE000EF50u)
+#define TRN_SCB_DCISW TRN_REGISTER(0xE000EF60u)
 #define TRN_DCB_DEMCR TRN_REGISTER(0xE000EDFCu)
 #define TRN_DCB_DEMCR_TRCENA (1u << 24)
 #define TRN_DWT_CTRL TRN_REGISTER(0xE0001000u)
@@ -45,6 +52,9 @@ static inline void trn_cortexm_clear_wakeup(uint32_t irq)
 {
     TRN_NVIC_ICPR(irq / 32u) = 1u << (irq % 32u);
 }
+
+/* Both caches of a Cortex-M7 empty and on. Nothing here is shared with a DMA, so nobody has to clean them. */
+void trn_cortexm_start_caches(void);
 
 /* Starts the cycle counter at zero, where the core has one. */
 void trn_cortexm_start_cycle_counter(void);

@@ -75,13 +75,30 @@ static const trn_vectors_t vectors __attribute__((section(".vectors"), used)) = 
     .interrupts = {[0 ... TRN_SOC_INTERRUPTS - 1] = trn_fault_interrupt},
 };
 
+/* What a part has to do before its memories hold a stack: assembly that may use r0 to r3; soc.h defines it where there is such. */
+#ifndef TRN_SOC_RESET
+#define TRN_SOC_RESET ""
+#endif
+
 /*
  * A boot loader that jumped here may have left its own stack and its interrupts behind. Interrupts go off and the stack is
- * set before the first C instruction.
+ * set before the first C instruction. Where code runs from RAM this function alone stays in flash, and copies all others.
  */
 __attribute__((naked)) void trn_reset(void)
 {
-    __asm__ volatile("cpsid i\n\t"
+    __asm__ volatile("cpsid i\n\t" TRN_SOC_RESET
+#if defined(TRN_CODE_IN_RAM)
+                     "ldr r0, =__code_load\n\t"
+                     "ldr r1, =__code_start\n\t"
+                     "ldr r2, =__code_end\n"
+                     "1:\n\t"
+                     "ldmia r0!, {r3}\n\t"
+                     "stmia r1!, {r3}\n\t"
+                     "cmp r1, r2\n\t"
+                     "blo 1b\n\t"
+                     "dsb\n\t"
+                     "isb\n\t"
+#endif
                      "ldr r0, =__stack_top\n\t"
                      "msr msp, r0\n\t"
 #if defined(__ARM_ARCH_8M_MAIN__)
@@ -112,6 +129,24 @@ void trn_start(void)
     memset(__bss_start, 0, (uint32_t)__bss_end - (uint32_t)__bss_start);
     main();
     trn_fault_returned();
+}
+
+void trn_cortexm_start_caches(void)
+{
+#if defined(__ARM_ARCH_7EM__)
+    TRN_SCB_CSSELR = 0; /* the data cache; DCISW takes the way from bit 30 on and the set behind the 5 bits of a line */
+    const uint32_t geometry = TRN_SCB_CCSIDR;
+    const uint32_t sets = (geometry >> 13 & 0x7FFFu) + 1u;
+    TRN_SCB_ICIALLU = 0;
+    for (uint32_t way = 0; way < 4; way++) {
+        for (uint32_t set = 0; set < sets; set++) {
+            TRN_SCB_DCISW = way << 30 | set << 5;
+        }
+    }
+    __asm__ volatile("dsb" ::: "memory");
+    TRN_SCB_CCR |= TRN_SCB_CCR_INSTRUCTION_CACHE | TRN_SCB_CCR_DATA_CACHE;
+    __asm__ volatile("dsb\n\tisb" ::: "memory");
+#endif
 }
 
 void trn_cortexm_start_cycle_counter(void)

@@ -14,7 +14,7 @@ from trainbed.backends.base import PHASES
 if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile
 
-_RAM_SECTIONS = (".data", ".bss")
+_RAM_SECTIONS = (".data", ".bss", ".ram_code")
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ElfFacts:
     flash_bytes: int
     """What is programmed: code, constants and the image of .data."""
     ram_static_bytes: int
-    """.data and .bss, padding included; without the stack."""
+    """.data, .bss and code that lies beside them, padding included; without the stack."""
     sections: Mapping[str, int]
     symbols: Mapping[str, int]
     """Objects in .data and .bss; statics of the same name in several files are added up."""

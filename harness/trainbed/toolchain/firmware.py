@@ -25,6 +25,7 @@ from trainbed.toolchain import cache
 from trainbed.toolchain.compiler import WARNINGS, Compiler, Core, core_named, find_compiler
 from trainbed.toolchain.elf import ElfFacts, facts, largest_objects
 from trainbed.toolchain.linker import linker_script
+from trainbed.toolchain.seal import seal
 from trainbed.toolchain.stack import stack_bound
 
 _KIND = "firmware"
@@ -35,7 +36,7 @@ _FORMAT = 2
 
 _ATTEMPTS = 6
 _FOLDER_VARIABLES = ("CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX")
-_LABELS = {"flash": "flash", "ram": "RAM"}
+_LABELS = {"flash": "flash", "ram": "RAM", "code": "RAM for code"}
 _OPTIMIZE = ("O0", "O1", "O2", "O3", "Os", "Og")
 
 _LANGUAGE = (
@@ -50,8 +51,8 @@ _LANGUAGE = (
     # Two functions with the same body stay two symbols: phases, faults and costs are told apart by address.
     "-fno-ipa-icf",
 )
-# The address space __flash is GNU's. GCC 5's first choice of debug data nobody else reads. A table of jumps would hide a
-# function's ways from the stack's bound.
+# The address space __flash is GNU's. GCC 5's first choice of debug data nobody else reads. A table of jumps would hide
+# a function's ways from the stack's bound.
 _AVR_LANGUAGE = ("-std=gnu11", "-gdwarf-4", *_LANGUAGE[2:], "-fshort-enums", "-fno-jump-tables")
 _SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 
@@ -205,6 +206,8 @@ def _job(board: Board, generated: Mapping[str, str], options: BuildOptions, firm
     defines = {"TRN_BAUD": str(board.baud), "TRN_CLOCK_HZ": str(board.clock_hz), **options.defines}
     compile_flags = [*core.flags, f"-{options.optimize}", *(_AVR_LANGUAGE if core.avr else _LANGUAGE), *WARNINGS]
     compile_flags += [f"-D{name}={value}" for name, value in sorted(defines.items())]
+    if board.code_in != "flash":
+        compile_flags += ["-DTRN_CODE_IN_RAM"]
     link_flags: list[str] = [*core.flags]
     if core.native:
         compile_flags += ["-fno-pie", *(_SANITIZE if options.sanitize else ())]
@@ -264,6 +267,8 @@ def _build_in(folder: Path, job: _Job) -> None:
     if errors:
         _refuse_overflow(errors, job.board, targets)
         raise BuildError(_message(errors, job.compiler, "to link"))
+    if job.board.boot is not None and job.board.boot.checksum:
+        seal(elf, job.board.boot.checksum)
     found = facts(elf)
     bound = _stack_bound(elf, found, job, objects)
     shutil.rmtree(objects)

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from trainbed.boards import Board, Memory
 from trainbed.errors import InputError
+from trainbed.toolchain.avr_linker import avr_script
 from trainbed.toolchain.compiler import core_named
 
 _SCRIPT = """\
@@ -13,15 +16,14 @@ ENTRY(trn_reset)
 
 MEMORY
 {{
-  flash (rx) : ORIGIN = 0x{flash_origin:08x}, LENGTH = 0x{flash_length:x}
-  ram (rwx) : ORIGIN = 0x{ram_origin:08x}, LENGTH = 0x{ram_length:x}
+{memories}
 }}
-
+{headers}
 SECTIONS
 {{
-  .vectors : {{ KEEP(*(.vectors)) }} > flash
-  .text : {{ *(.text .text.*) . = ALIGN(4); }} > flash
-  .rodata : {{ *(.rodata .rodata.*) . = ALIGN(4); }} > flash
+{boot}  .vectors{vectors} : {{ KEEP(*(.vectors)) }} > flash{flash_header}
+{text}
+  .rodata : {{ *(.rodata .rodata.*) . = ALIGN(4); }} > flash{flash_header}
 
   /* At the bottom of RAM: a stack that overflows leaves the RAM and faults instead of eating the data. */
   .stack (NOLOAD) : ALIGN(8)
@@ -30,7 +32,7 @@ SECTIONS
     . += {stack_bytes};
     . = ALIGN(8);
     __stack_top = .;
-  }} > ram
+  }} > ram{stack_header}
 
   .data : ALIGN(4)
   {{
@@ -38,7 +40,7 @@ SECTIONS
     *(.data .data.*)
     . = ALIGN(4);
     __data_end = .;
-  }} > ram AT > flash
+  }} > ram AT > flash{data_header}
   __data_load = LOADADDR(.data);
 
   .bss (NOLOAD) : ALIGN(4)
@@ -47,83 +49,37 @@ SECTIONS
     *(.bss .bss.* COMMON)
     . = ALIGN(4);
     __bss_end = .;
-  }} > ram
-
+  }} > ram{data_header}
+{code}
   /* Nothing unwinds a stack here. */
   /DISCARD/ : {{ *(.ARM.exidx*) *(.ARM.extab*) *(.eh_frame*) }}
 }}
 """
-
-_AVR_SCRIPT = """\
-/* {title}. Generated from platforms/{name}.yaml. */
-ENTRY(trn_vectors)
-
-/* Of the three address spaces the linker makes one: RAM has 0x800000 added. */
-MEMORY
-{{
-  flash (rx) : ORIGIN = 0x{flash_origin:x}, LENGTH = 0x{flash_length:x}
-  ram (rwx) : ORIGIN = 0x{ram_origin:x}, LENGTH = 0x{ram_length:x}
-}}
-
-/* Of GCC's code, which knows them by these names. */
-__SREG__ = 0x3f;
-__SP_H__ = 0x3e;
-__SP_L__ = 0x3d;
-__RAMPZ__ = 0x3b;
-__tmp_reg__ = 0;
-__zero_reg__ = 1;
-
-SECTIONS
-{{
-  /* Vectors first, then tables in reach of LPM, which takes 16 bits of address. */
-  .text :
+_TEXT = "  .text : { *(.text .text.*) . = ALIGN(4); } > flash"
+_RESET = "  .text : { *(.text.trn_reset) . = ALIGN(4); } > flash :flash"
+_CODE = """
+  /* Copied there by trn_reset, the only code that runs from flash. */
+  {section} : ALIGN({alignment})
   {{
-    KEEP(*(.vectors))
-    *(.progmem .progmem.* .trampolines)
-    . = ALIGN(2);
+    __code_start = .;
     *(.text .text.*)
-    . = ALIGN(2);
-  }} > flash
-
-{rodata}  /* At the bottom of RAM: a stack that overflows leaves the RAM and faults instead of eating the data. */
-  .stack (NOLOAD) :
-  {{
-    __stack_limit = .;
-    . += {stack_bytes};
-    __stack_top = .;
-  }} > ram
-
-  .data :
-  {{
-    __data_start = .;
-    *(.data .data.*){constants}
-    __data_end = .;
-  }} > ram AT > flash
-  __data_load = LOADADDR(.data);
-
-  .bss (NOLOAD) :
-  {{
-    __bss_start = .;
-    *(.bss .bss.* COMMON)
-    __bss_end = .;
-  }} > ram
-}}
+    . = ALIGN(4);
+    __code_end = .;
+  }} > {memory} AT > flash :code
+  __code_load = LOADADDR({section});
 """
-
-MAPPED_AT = 0x4000
-"""Where data space shows the flash of the ATmega4809. Source: data sheet DS40002173, section 6."""
-_MAPPED_RODATA = """\
-  /* Constants are read where data space shows the flash: no copy in RAM, no special instruction. */
-  .rodata (LOADADDR(.text) + SIZEOF(.text) + 0x{mapped_at:x}) :
-  {{
-    *(.rodata .rodata.*)
-    . = ALIGN(2);
-  }} AT > flash
-
+_HEADERS = """
+PHDRS
+{
+  flash PT_LOAD FLAGS(5);
+  stack PT_LOAD FLAGS(6);
+  data PT_LOAD FLAGS(6);
+  code PT_LOAD FLAGS(5);
+}
 """
-_COPIED_RODATA = """
-    *(.rodata .rodata.*) /* these cores read constants from RAM alone */"""
-_RAM_SPACE = 0x80_0000
+RAM_CODE, TCM_CODE = ".ram_code", ".tcm_code"
+"""Copied code: in the RAM that holds the data too, or in one of its own."""
+_ACCESS = {"flash": "rx", "code": "rwx", "ram": "rwx"}
 
 
 def linker_script(board: Board) -> str:
@@ -134,29 +90,38 @@ def linker_script(board: Board) -> str:
     if not 128 <= board.stack_bytes < ram.length:
         raise InputError(f"board '{board.name}': stack_bytes is {board.stack_bytes}, expected 128 .. {ram.length}")
     if core_named(board.core).avr:
-        return _avr_script(board, flash, ram)
+        return avr_script(board, flash, ram)
+    in_flash = board.code_in == "flash"
+    code = board.memory(board.code_in)
+    if code is None:
+        raise InputError(f"board '{board.name}' runs code from '{board.code_in}', which is none of its memories")
+    section = RAM_CODE if code is ram else TCM_CODE
+    memories = (flash, ram) if code in (flash, ram) else (flash, code, ram)
     return _SCRIPT.format(
         title=board.title,
         name=board.name,
-        flash_origin=flash.origin,
-        flash_length=flash.length,
-        ram_origin=ram.origin,
-        ram_length=ram.length,
+        memories="\n".join(map(_memory, memories)),
+        headers="" if in_flash else _HEADERS,
+        flash_header="" if in_flash else " :flash",
+        data_header="" if in_flash else " :data",
+        stack_header="" if in_flash else " :stack",
+        boot="".join(_boot(board)),
+        vectors=f" ORIGIN(flash) + 0x{board.boot.vectors:x}" if board.boot else "",
+        text=_TEXT if in_flash else _RESET,
+        code="" if in_flash else _CODE.format(section=section, memory=code.kind, alignment=32),
         stack_bytes=board.stack_bytes,
     )
 
 
-def _avr_script(board: Board, flash: Memory, ram: Memory) -> str:
-    """Constants stay in flash where data space shows it; the older cores copy them to RAM."""
-    mapped = board.core == "avrxt"
-    return _AVR_SCRIPT.format(
-        title=board.title,
-        name=board.name,
-        flash_origin=flash.origin,
-        flash_length=flash.length,
-        ram_origin=_RAM_SPACE + ram.origin,
-        ram_length=ram.length,
-        stack_bytes=board.stack_bytes,
-        rodata=_MAPPED_RODATA.format(mapped_at=MAPPED_AT) if mapped else "",
-        constants="" if mapped else _COPIED_RODATA,
-    )
+def _memory(memory: Memory) -> str:
+    access, origin, length = _ACCESS[memory.kind], memory.origin, memory.length
+    return f"  {memory.kind} ({access}) : ORIGIN = 0x{origin:08x}, LENGTH = 0x{length:x}"
+
+
+def _boot(board: Board) -> Iterator[str]:
+    """What the boot ROM wants to find, each at its offset from the start of flash."""
+    if board.boot is None:
+        return
+    header = "" if board.code_in == "flash" else " :flash"
+    for section, offset in board.boot.sections.items():
+        yield f"  {section} ORIGIN(flash) + 0x{offset:x} : {{ KEEP(*({section})) }} > flash{header}\n"

@@ -11,7 +11,7 @@ from trainbed.backends.base import GuestImage
 from trainbed.backends.qemu.config import read_symbols
 from trainbed.boards import Board, Memory
 from trainbed.errors import BuildError, InputError
-from trainbed.toolchain.linker import MAPPED_AT
+from trainbed.toolchain.avr_linker import MAPPED_AT
 
 if TYPE_CHECKING:
     from trainbed.backends.avr.guest import AvrGuest

@@ -23,12 +23,14 @@ class CoreCost:
     ``cycles``: straight through, branch at the end not taken. ``taken``: more if it is taken. ``target``: more if the
     block was itself reached by a taken branch. ``divider_busy``: how long the floating-point divider still runs when
     the block ends. ``first_float``: when the block first needs the FPU, counted from its start; None: never.
+    ``mispredicted``: more if the branch at the end goes where the predictor did not expect it to; 0: no predictor.
     """
 
     cycles: int
     taken: int
     target: int
     divider_busy: int = 0
+    mispredicted: int = 0
     first_float: int | None = None
 
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from trainbed.backends.timing.cortex_m0 import CortexM0, CortexM0Plus
 from trainbed.backends.timing.cortex_m4 import CortexM4
+from trainbed.backends.timing.cortex_m7 import CortexM7
 from trainbed.backends.timing.memory import Nrf52840Flash, Nrf52840FlashUncached
 from trainbed.backends.timing.model import CoreModel, MemoryModel, TimingModel
 from trainbed.errors import InputError
 
-_CORES: dict[str, Callable[[], CoreModel]] = {"cortex-m4": CortexM4}
+_CORES: dict[str, Callable[[], CoreModel]] = {
+    "cortex-m0": CortexM0,
+    "cortex-m0plus": CortexM0Plus,
+    "cortex-m4": CortexM4,
+    "cortex-m7": CortexM7,
+}
 _MEMORIES: dict[str, Callable[[], MemoryModel]] = {
     "nrf52840": Nrf52840Flash,
     "nrf52840-uncached": Nrf52840FlashUncached,

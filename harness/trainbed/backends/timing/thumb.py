@@ -65,6 +65,9 @@ class Instruction:
     is_signed: bool = False
     writeback: bool = False
     conditional: bool = False
+    shifted: str = ""
+    """Register that is shifted or rotated on its way in."""
+    sets_flags: bool = False
     links: bool = False
 
     @property
@@ -285,8 +288,17 @@ def _decode(insn: Any) -> Instruction:
         is_signed=mnemonic == "sdiv",
         writeback=writeback,
         conditional=conditional,
+        shifted=_shifted(insn, kind),
+        sets_flags=bool(insn.update_flags),
         links=mnemonic in ("bl", "blx"),
     )
+
+
+def _shifted(insn: Any, kind: Kind) -> str:
+    """The operand of data processing that passes the shifter."""
+    if kind is not Kind.ALU:
+        return ""
+    return next((str(insn.reg_name(op.reg)) for op in insn.operands if op.type == 1 and op.shift.type), "")
 
 
 def decode_block(code: bytes, address: int) -> tuple[Instruction, ...]:

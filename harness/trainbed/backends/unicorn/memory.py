@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+from trainbed.backends.unicorn.engine import unicorn
+
+_PAGE = 0x1000
 
 
 @dataclass(frozen=True)
@@ -42,3 +47,21 @@ class Bus(Protocol):
     def write(self, address: int, data: bytes) -> None:
         """Changes memory, flash included."""
         ...
+
+
+def map_ram(uc: Any, ram: Region, executable: Sequence[Region]) -> None:
+    """Maps a RAM; pages that hold one of ``executable`` can be executed, the others cannot."""
+    pages = {
+        page
+        for region in executable
+        for page in range(region.origin // _PAGE, -(-region.end // _PAGE))
+        if region.length and ram.holds(page * _PAGE, _PAGE)
+    }
+    first = ram.origin // _PAGE
+    while first < ram.end // _PAGE:
+        last = first + 1
+        while last < ram.end // _PAGE and (last in pages) == (first in pages):
+            last += 1
+        access = unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE | (unicorn.UC_PROT_EXEC if first in pages else 0)
+        uc.mem_map(first * _PAGE, (last - first) * _PAGE, access)
+        first = last
