@@ -21,7 +21,7 @@ MEMORY
 {headers}
 SECTIONS
 {{
-{boot}  .vectors{vectors} : {{ KEEP(*(.vectors)) }} > flash{flash_header}
+{boot}  .vectors{vectors} : {{ {vectors_symbol}KEEP(*(.vectors)) }} > flash{flash_header}
 {text}
   .rodata : {{ *(.rodata .rodata.*) . = ALIGN(4); }} > flash{flash_header}
 
@@ -107,6 +107,7 @@ def linker_script(board: Board) -> str:
         stack_header="" if in_flash else " :stack",
         boot="".join(_boot(board)),
         vectors=f" ORIGIN(flash) + 0x{board.boot.vectors:x}" if board.boot else "",
+        vectors_symbol="__vectors = .; " if board.boot else "",
         text=_TEXT if in_flash else _RESET,
         code="" if in_flash else _CODE.format(section=section, memory=code.kind, alignment=32),
         stack_bytes=board.stack_bytes,
