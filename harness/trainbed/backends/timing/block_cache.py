@@ -16,10 +16,10 @@ from pathlib import Path
 from trainbed.backends.timing.cache import cache_directory, write_atomically
 from trainbed.backends.timing.model import BlockCost, CoreCost, MemoryCost, TimingModel
 
-# address, size, core cycles, taken, target, divider busy, first float, instructions, memory
-_ROW = struct.Struct("<IIIHHHHHIIHHII")
+# address, size, core cycles, taken, target, divider busy, first float, mispredicted, instructions, memory
+_ROW = struct.Struct("<IIIHHHHHHIIHHII")
 _NO_FLOAT = 0xFFFF
-_MAGIC = b"trnblk04"
+_MAGIC = b"trnblk05"
 
 
 class BlockCostCache:
@@ -63,7 +63,8 @@ class BlockCostCache:
         rows = [
             _ROW.pack(
                 address, size, cost.core.cycles, cost.core.taken, cost.core.target, cost.core.divider_busy,
-                _NO_FLOAT if cost.core.first_float is None else cost.core.first_float, cost.instructions,
+                _NO_FLOAT if cost.core.first_float is None else cost.core.first_float, cost.core.mispredicted,
+                cost.instructions,
                 cost.memory.through, cost.memory.branched, cost.memory.miss_through, cost.memory.miss_branched,
                 cost.memory.off_through, cost.memory.off_branched,
             )
@@ -108,7 +109,7 @@ def _load(file: Path) -> dict[tuple[int, int], BlockCost]:
         return {}
     costs = {}
     for row in _ROW.iter_unpack(body):
-        address, size, cycles, taken, target, busy, first, instructions, *memory = row
-        core = CoreCost(cycles, taken, target, busy, None if first == _NO_FLOAT else first)
+        address, size, cycles, taken, target, busy, first, mispredicted, instructions, *memory = row
+        core = CoreCost(cycles, taken, target, busy, None if first == _NO_FLOAT else first, mispredicted)
         costs[address, size] = BlockCost(core, MemoryCost(*memory), instructions)
     return costs

@@ -33,16 +33,20 @@ _MAC_SHADOW = 3  # cycles behind a multiply-accumulate in which some float instr
 _MULTIPLE = frozenset({Kind.LOAD_MULTIPLE, Kind.STORE_MULTIPLE})
 _ARITHMETIC = frozenset({Kind.FP_ALU, Kind.FP_MAC, Kind.FP_DIVIDE})
 _BITFIELD = frozenset(
-    "uxtb uxth sxtb sxth uxtb16 sxtb16 uxtab uxtah sxtab sxtah uxtab16 sxtab16 ubfx sbfx bfi bfc rev rev16 revsh rbit "
-    "clz pkhbt pkhtb ssat usat ssat16 usat16 uadd8 uadd16 usub8 usub16 sadd8 sadd16 ssub8 ssub16 qadd qsub qadd8 "
-    "qadd16 qsub8 qsub16 uqadd8 uqadd16 uqsub8 uqsub16 shadd8 shadd16 uhadd8 uhadd16 sel usad8 usada8".split()
-)
-_BITFIELD_EARLY = frozenset("ubfx sbfx rev rev16 revsh rbit".split())
+    (
+        "uxtb", "uxth", "sxtb", "sxth", "uxtb16", "sxtb16", "uxtab", "uxtah", "sxtab", "sxtah", "uxtab16", "sxtab16",
+        "ubfx", "sbfx", "bfi", "bfc", "rev", "rev16", "revsh", "rbit", "clz", "pkhbt", "pkhtb", "ssat", "usat",
+        "ssat16", "usat16", "uadd8", "uadd16", "usub8", "usub16", "sadd8", "sadd16", "ssub8", "ssub16", "qadd",
+        "qsub", "qadd8", "qadd16", "qsub8", "qsub16", "uqadd8", "uqadd16", "uqsub8", "uqsub16", "shadd8", "shadd16",
+        "uhadd8", "uhadd16", "sel", "usad8", "usada8",
+    )
+)  # fmt: skip
+_BITFIELD_EARLY = frozenset(["ubfx", "sbfx", "rev", "rev16", "revsh", "rbit"])
 """These run early altogether."""
-_EARLY_RESULT = frozenset("add sub mov movw adr addw subw lsl lsr asr ror".split())
-_SHIFTS = frozenset("lsl lsr asr ror".split())
+_EARLY_RESULT = frozenset(("add", "sub", "mov", "movw", "adr", "addw", "subw", "lsl", "lsr", "asr", "ror"))
+_SHIFTS = frozenset(("lsl", "lsr", "asr", "ror"))
 _NARROW_LOADS = ("ldrb", "ldrh", "ldrsb", "ldrsh")
-_WRITES_FLAGS = frozenset("cmp cmn tst teq".split())
+_WRITES_FLAGS = frozenset(("cmp", "cmn", "tst", "teq"))
 
 
 @dataclass

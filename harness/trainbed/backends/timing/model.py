@@ -30,8 +30,8 @@ class CoreCost:
     taken: int
     target: int
     divider_busy: int = 0
-    mispredicted: int = 0
     first_float: int | None = None
+    mispredicted: int = 0
 
 
 SIXTEENTHS = 16

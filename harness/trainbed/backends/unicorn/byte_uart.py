@@ -159,9 +159,7 @@ class ByteUart:
         """For a unit that is being switched on. Raises Unmodelled when the host could not understand it."""
         core, expected = self._core_clock_hz(), self._parts.clock_hz
         if abs(core - expected) > 1:
-            raise Unmodelled(
-                f"{self.name} is used while the core runs at {core:.0f} Hz; the board's file has {expected}"
-            )
+            raise Unmodelled(f"{self.name} is used at a core clock of {core:.0f} Hz; the board's file has {expected}")
         divisor = self._divisor()
         baud = self._input_clock_hz() / divisor if divisor else 0.0
         wanted = self._parts.baud

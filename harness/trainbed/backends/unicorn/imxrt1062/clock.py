@@ -31,7 +31,7 @@ class Clocks:
 
     def __init__(self) -> None:
         self.ccm = RegisterFile("CCM", _CCM, status={_CDHIPR: lambda: 0}, on_write=self._ccm_written)
-        analog = {offset: 0 for offset in range(0x00, 0x180, 0x10)}
+        analog = dict.fromkeys(range(0, 384, 16), 0)
         self.analog = _Analog("CCM_ANALOG", {**analog, 0x00: _AFTER_ROM})
         self.dcdc = RegisterFile("DCDC", {0x4: 0, 0x8: 0, 0xC: 0x010E}, status={0x0: lambda: 1 << 31})
 

@@ -34,7 +34,7 @@ class FlexRam:
         self._schedule = schedule
         self._uc: Any = None
         self._sizes = dict.fromkeys(_FUSES, 0)
-        plain = {offset: 0 for offset in range(0x00, 0x8C, 4)}
+        plain = dict.fromkeys(range(0, 140, 4), 0)
         self.registers = RegisterFile("IOMUXC_GPR", {**plain, _GPR16: 0x0020_0003}, on_write=self._written)
 
     def map_into(self, uc: Any) -> None:
@@ -63,7 +63,7 @@ class FlexRam:
                 raise Unmodelled(f"GPR17 gives banks to {name}, which GPR16 switches off")
             size = self.registers[_GPR14] >> shift & 0xF
             if wanted[origin] and (size == 0 or wanted[origin] > 512 << size):
-                raise Unmodelled(f"GPR17 gives {wanted[origin] // 1024} KB to {name}, GPR14 says {(512 << size) // 1024}")
+                raise Unmodelled(f"GPR17 gives {wanted[origin]} bytes to {name}, GPR14 says {512 << size}")
         self._schedule.at(0, "FlexRAM", lambda: self._resize(wanted))
 
     def _resize(self, wanted: dict[int, int]) -> None:

@@ -95,7 +95,7 @@ class Lpuart(ByteUart):
                 raise Unmodelled(f"{self.name} BAUD = 0x{value:08x} sets bits that are not modelled")
             samples = (value >> 24 & 0x1F) + 1
             if samples < 4 or (samples < 8 and not value & _BOTH_EDGES):
-                raise Unmodelled(f"{self.name} takes {samples} samples a bit: below 8 it wants BAUD.BOTHEDGE, below 4 it cannot")
+                raise Unmodelled(f"{self.name} BAUD: {samples} samples a bit (below 8 with BOTHEDGE, never below 4)")
             self._values[_BAUD] = value
         elif offset == _FIFO:
             if value & _RX_FLUSH:

@@ -47,9 +47,7 @@ class Uart(ByteUart):
         waiting = len(self._received)
         level = _LEVELS[min(self._values[_IFLS] >> 3 & 7, 4)] if self._values[_LCR_H] & _FIFOS else 1
         timeout = waiting and self._values[_LCR_H] & _FIFOS
-        return (
-            (_RX if waiting >= level else 0) | (_RX_TIMEOUT if timeout else 0) | (_OVERRUN if self._overrun else 0)
-        )
+        return (_RX if waiting >= level else 0) | (_RX_TIMEOUT if timeout else 0) | (_OVERRUN if self._overrun else 0)
 
     def _interrupts(self) -> bool:
         return bool(self._raw_interrupts() & self._values[_IMSC])
@@ -96,5 +94,5 @@ class Uart(ByteUart):
 
     def _check_format(self) -> None:
         if self._values[_LCR_H] & ~_FIFOS != _8_BITS:
-            raise Unmodelled(f"{self.name} LCR_H = 0x{self._values[_LCR_H]:02x}: only 8 bits without parity are modelled")
+            raise Unmodelled(f"{self.name} LCR_H = 0x{self._values[_LCR_H]:02x}: 8 bits without parity are modelled")
         self._check_speed()

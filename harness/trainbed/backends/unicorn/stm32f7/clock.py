@@ -27,7 +27,7 @@ _PERIPHERAL_CLOCK = 1
 
 
 class Clocks:
-    """The three units, and the frequencies that follow from them. Raises Unmodelled for a clock the part cannot take."""
+    """The three units, and the frequencies that follow. Raises Unmodelled for what the part cannot take."""
 
     def __init__(self) -> None:
         self.rcc = RegisterFile("RCC", _RCC, on_write=self._rcc_written)
