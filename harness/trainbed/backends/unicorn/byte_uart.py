@@ -3,7 +3,8 @@
 
 Bytes the host sends arrive together, when the last of them would be through. A core that sleeps for them takes each as
 it comes, so all are there to be read; to one that is busy only the FIFO's depth is left, the rest is lost and counted.
-Bytes it leaves unread are cut to the FIFO's depth too, as soon as it sends: then it has stopped reading.
+Bytes it leaves unread are cut to the FIFO's depth too, as soon as it sends or has looked away for as long as that takes
+to fill: then it has stopped reading.
 A byte that is sent leaves at once and guest time moves on by its ten bit times: the transmitter is never full.
 """
 
@@ -54,6 +55,7 @@ class ByteUart:
         self._received: deque[int] = deque()
         self._on_wire = bytearray()
         self._overrun = False
+        self._looked_at = 0
         self.lost_bytes = 0
         self.output.clear()
 
@@ -91,6 +93,8 @@ class ByteUart:
         words_only(size)
         if reason := self._gate():
             raise BusFault("read_unmapped", f"{self.name}: {reason}")
+        if len(self._received) > self.fifo_depth:
+            self._cut_after_a_pause()
         return self._read(offset)
 
     def write(self, offset: int, size: int, value: int) -> None:
@@ -124,6 +128,7 @@ class ByteUart:
             self.lost_bytes += len(data)
             return
         self._received.extend(data)
+        self._looked_at = self._bus.now()
         if not (self._parts.core_waits() and self.wakes_core):
             self._cut()
         self._update_line()
@@ -134,6 +139,12 @@ class ByteUart:
             self._received.pop()
             self.lost_bytes += 1
             self._overrun = True
+
+    def _cut_after_a_pause(self) -> None:
+        now = self._bus.now()
+        if now - self._looked_at > self._wire_cycles(self.fifo_depth + 1):
+            self._cut()
+        self._looked_at = now
 
     # -- for subclasses --------------------------------------------------------------------------------------------
 

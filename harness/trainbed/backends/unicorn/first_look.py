@@ -23,7 +23,8 @@ class FirstLook:
     The very first block after reset goes unseen: the engine reports the edges between blocks.
     """
 
-    def __init__(self, uc: Any, *, on_fault: Callable[[str, int, str], None]) -> None:
+    def __init__(self, uc: Any, *, v6m: bool, on_fault: Callable[[str, int, str], None]) -> None:
+        self._v6m = v6m
         self.fpu_enabled = False
         self._on_fault = on_fault
         uc.hook_add(unicorn.UC_HOOK_EDGE_GENERATED, self._translated)
@@ -35,7 +36,8 @@ class FirstLook:
             if vfp is not None:
                 self._on_fault("fpu_disabled", vfp, "floating point before CPACR enabled it, or no ISB in between")
                 return
-        found = misaligned_access(code, address, lambda number: int(uc.reg_read(_REGISTERS[number])))
+        read_register = lambda number: int(uc.reg_read(_REGISTERS[number]))  # noqa: E731
+        found = misaligned_access(code, address, read_register, v6m=self._v6m)
         if found is not None:
-            at, base = found
-            self._on_fault("unaligned", at, f"the base 0x{base:08x} is no multiple of 4, which this instruction needs")
+            at, target, n_bytes = found
+            self._on_fault("unaligned", at, f"0x{target:08x} is no multiple of {n_bytes}, which this instruction needs")

@@ -314,7 +314,7 @@ class Machine:
         uc = self._uc
         copied = [(segment.runs_at, segment.content) for segment in self._copied_code]
         self.counter.attach(uc, copied_code=copied)
-        self._first_look = FirstLook(uc, on_fault=self._faults.at_instruction)
+        self._first_look = FirstLook(uc, v6m=self._core.v6m, on_fault=self._faults.at_instruction)
         uc.hook_add(unicorn.UC_HOOK_INTR, self._on_trap)
         uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid_access)
         flash = self._soc.flash
