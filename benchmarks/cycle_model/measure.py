@@ -23,6 +23,12 @@ from unicorn import UC_ARCH_ARM, UC_MODE_MCLASS, UC_MODE_THUMB, UC_PROT_ALL, Uc,
 from trainbed.backends.block_hook import BlockCounter
 
 TAG_ADDRESS = 0x40000000
+_ENGINES = {
+    "cortex-m0": arm_const.UC_CPU_ARM_CORTEX_M0,
+    "cortex-m0plus": arm_const.UC_CPU_ARM_CORTEX_M0,
+    "cortex-m4": arm_const.UC_CPU_ARM_CORTEX_M4,
+    "cortex-m7": arm_const.UC_CPU_ARM_CORTEX_M7,
+}
 _REGIONS = ((0x00000000, 0x200000), (0x08000000, 0x200000), (0x10000000, 0x20000), (0x20000000, 0x100000))
 
 
@@ -45,7 +51,7 @@ def measure(
         RuntimeError: the program stopped before tag 0.
     """
     uc: Any = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
-    uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)
+    uc.ctl_set_cpu_model(_ENGINES[core])
     for begin, size in _REGIONS:
         uc.mem_map(begin, size, UC_PROT_ALL)
     with elf_file.open("rb") as file:

@@ -36,6 +36,7 @@ NEVER = 2**63
 _TRAINED = ("forward", "backward", "update")
 _NO_PHASE = 255
 _NO_FLOAT = 0xFF
+_INDIRECT, _OPEN_END, _JOINS = 0x80, 0x40, 0x20
 _WAYS = 2
 _HOST_LINE = 64
 _PAGE = 1024  # Unicorn ends a block of Thumb-M code where a page of this size ends
@@ -105,6 +106,7 @@ class BlockCounter:
         self._state.segments = self._segments
         self._state.table = self._table
         self._set_up_cache()
+        self._state.predicts = int(self._model.core.predicts)
         self._state.trained_phases = sum(1 << PHASES.index(name) for name in _TRAINED)
         self._state.miss = self._miss_callback = Miss(self._miss)
         self._uc: Uc | None = None
@@ -157,6 +159,7 @@ class BlockCounter:
         """Forgets block costs; call it when code in guest memory changed (and flush Unicorn's translations too)."""
         ctypes.memset(self._table, 0, self._lib.trn_table_bytes())
         self._state.n_blocks = 0
+        self._state.previous = None
         if self._costs is not None:
             self._costs.forget()
 
@@ -310,6 +313,8 @@ class BlockCounter:
             row.miss_through = min(cost.memory.miss_through, 0xFF)
             row.miss_branched = min(cost.memory.miss_branched, 0xFF)
             row.divider_busy = cost.core.divider_busy
+            row.mispredicted = cost.core.mispredicted
+            row.history = _INDIRECT * cost.core.indirect | _OPEN_END * cost.core.open_end | _JOINS * cost.core.joins
             # No division runs for as long as 254 cycles: a later first use needs no exact figure.
             row.first_float = _NO_FLOAT if cost.core.first_float is None else min(cost.core.first_float, _NO_FLOAT - 1)
         self._lib.trn_insert(self._state, rows, len(blocks))

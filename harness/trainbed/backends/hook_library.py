@@ -32,7 +32,9 @@ class Block(ctypes.Structure):
         ("first_float", ctypes.c_uint8),
         ("off_through", ctypes.c_uint16),
         ("off_branched", ctypes.c_uint16),
-        ("reserved", ctypes.c_uint8 * 4),
+        ("mispredicted", ctypes.c_uint8),
+        ("history", ctypes.c_uint8),
+        ("expected", ctypes.c_uint16),
     )
 
 
@@ -82,6 +84,8 @@ class State(ctypes.Structure):
         ("miss", Miss),
         ("stop", ctypes.c_void_p),
         ("reg_read", ctypes.c_void_p),
+        ("previous", ctypes.c_void_p),
+        ("predicts", ctypes.c_uint32),
     )
 
 

@@ -8,7 +8,8 @@
  *
  * Order of work at a block start:
  *   1. event due? stop before the block is charged: Unicorn then does not execute it, so nothing counts twice;
- *   2. reached by a taken branch? charge the branch and the refill at its target;
+ *   2. reached by a taken branch? charge the branch and the refill at its target; and the predictor's mistake, if the
+ *      core has one and it expected another block;
  *   3. another function or phase? close the books of the old one;
  *   4. charge the block.
  */
@@ -23,6 +24,11 @@ enum {
     TRN_PHASES = 6,
     TRN_NO_PHASE = 255,
     TRN_NO_FLOAT = 0xFF,
+    TRN_INDIRECT = 0x80,
+    TRN_OPEN_END = 0x40,
+    TRN_JOINS = 0x20,
+    TRN_COUNTER = 0x03,
+    TRN_SEEN_TAKEN = 2, /* a counter from here on up expects a taken branch */
     TRN_COST_LIMIT = TRN_TABLE_SIZE / 2
 };
 
@@ -45,7 +51,10 @@ typedef struct {
     uint8_t first_float;      /* when the block first needs the FPU; TRN_NO_FLOAT: never */
     uint16_t off_through;     /* instead of memory_through and misses while the instruction cache is off, 1/16 cycle */
     uint16_t off_branched;
-    uint8_t reserved[4];
+    uint8_t mispredicted;     /* core cycles more if the branch at the end goes where it was not expected; 0: no predictor */
+    uint8_t history;          /* of that branch: a counter of two bits, or TRN_INDIRECT: the block that came last is expected;
+                                 TRN_OPEN_END: it leaves an issue slot; TRN_JOINS: the block takes a cycle less in such a slot */
+    uint16_t expected;        /* ... its address / 2, the lower bits of it */
 } trn_block_t;
 
 typedef struct {
@@ -92,6 +101,8 @@ typedef struct trn_state {
     trn_miss_t miss; /* works out a block's cost and calls trn_insert; not 0: stop */
     trn_stop_t stop;
     trn_reg_read_t reg_read;
+    trn_block_t *previous; /* the block executed last, or NULL; followed on cores that predict */
+    uint32_t predicts;     /* 1: the core predicts branches and issues in pairs */
 } trn_state_t;
 
 /* One SDIV or UDIV: its operands decide its cost, so its site carries a code hook. */
@@ -154,6 +165,7 @@ void trn_insert(trn_state_t *state, const trn_block_t *blocks, uint32_t n)
         if (state->n_blocks >= TRN_COST_LIMIT) {
             memset(state->table, 0, trn_table_bytes());
             state->n_blocks = 0;
+            state->previous = NULL;
         }
         trn_block_t *slot = find(state->table, blocks[i].key);
         state->n_blocks += slot->key == 0;
@@ -213,6 +225,16 @@ void trn_forget_lines(trn_state_t *state)
     }
 }
 
+/* The predictor forgets what it has seen. */
+static void forget_branches(trn_state_t *state)
+{
+    state->previous = NULL;
+    for (uint32_t i = 0; state->n_blocks != 0 && i < TRN_TABLE_SIZE; i++) {
+        state->table[i].history &= (uint8_t)~TRN_COUNTER;
+        state->table[i].expected = 0;
+    }
+}
+
 void trn_reset(trn_state_t *state)
 {
     memset(&state->total, 0, sizeof state->total);
@@ -227,6 +249,7 @@ void trn_reset(trn_state_t *state)
     state->segment = 0;
     state->phase = 0;
     trn_forget_lines(state);
+    forget_branches(state);
     state->stopped = 0;
 }
 
@@ -261,6 +284,40 @@ static void run_divider(trn_state_t *state, const trn_block_t *block, uint32_t g
     state->divider_busy = block->divider_busy;
 }
 
+/* The branch at the end of the last block has gone to `address`: was it expected to? */
+static void follow_branch(trn_state_t *state, trn_block_t *block, uint32_t address, int taken)
+{
+    if (block->history & TRN_INDIRECT) {
+        const uint16_t target = (uint16_t)(address >> 1);
+        state->total.cycles += block->expected != target ? block->mispredicted : 0;
+        block->expected = target;
+        return;
+    }
+    const uint32_t seen = block->history & TRN_COUNTER;
+    state->total.cycles += (seen >= TRN_SEEN_TAKEN) != taken ? block->mispredicted : 0;
+    if (taken && seen < 3) {
+        block->history++;
+    } else if (!taken && seen > 0) {
+        block->history--;
+    }
+}
+
+/* From the last block to this one, on a core with a branch predictor and two issue slots. */
+static inline void follow(trn_state_t *state, trn_block_t *block, uint32_t address, int taken)
+{
+    trn_block_t *previous = state->previous;
+    state->previous = block;
+    if (previous == NULL) {
+        return;
+    }
+    if (previous->mispredicted != 0) {
+        follow_branch(state, previous, address, taken);
+    }
+    if ((previous->history & TRN_OPEN_END) && (block->history & TRN_JOINS)) {
+        state->total.cycles--;
+    }
+}
+
 void trn_on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user)
 {
     trn_state_t *state = user;
@@ -292,6 +349,9 @@ void trn_on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user)
         state->total.cycles += gap;
         memory = block->memory_branched;
         miss = block->miss_branched;
+    }
+    if (state->predicts) {
+        follow(state, block, (uint32_t)address, branched);
     }
     if (state->line_shift != 0) {
         memory += miss * missed_lines(state, (uint32_t)address, end);

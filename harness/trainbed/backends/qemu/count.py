@@ -2,8 +2,9 @@
 """From the plugin's counters to a Cost: trainbed.backends.timing knows what a block costs, QEMU how often it ran.
 
 The formula is that of the Unicorn backend's block hook: a block costs its cycles each time it runs, more when it leaves
-by a branch, more when it was entered by one. Two terms need more than counters and are left out: a division costs its
-static figure whatever its operands, and a VDIV or VSQRT that outlives its block does not delay the next one.
+by a branch, more when it was entered by one. Three terms need more than counters: a division costs its static figure
+whatever its operands, a VDIV or VSQRT that outlives its block does not delay the next one, and a branch predictor is
+taken to be wrong as often as a branch went its rarer way.
 """
 
 from __future__ import annotations
@@ -65,19 +66,21 @@ class Counter:
         if self._costs is None:
             return np.zeros_like(blocks["executed"])
         rows = [self._block_cost(int(block["start"]), int(block["end"])) for block in blocks]
-        cycles, taken, target = np.array(rows, dtype=np.uint64).T[:, :, None]
+        cycles, taken, target, mispredicted = np.array(rows, dtype=np.uint64).T[:, :, None]
         self._costs.save()
+        rarer = np.minimum(blocks["left"], blocks["executed"] - np.minimum(blocks["executed"], blocks["left"]))
         total: NDArray[np.uint64] = blocks["executed"] * cycles + blocks["left"] * taken + blocks["entered"] * target
+        total += rarer * mispredicted
         return total
 
-    def _block_cost(self, start: int, end: int) -> tuple[int, int, int]:
+    def _block_cost(self, start: int, end: int) -> tuple[int, int, int, int]:
         assert self._costs is not None
         for origin, code in self._code:
             if origin <= start and end <= origin + len(code) and start < end:
                 before = code[max(0, start - origin - _LOOK_BACK) : start - origin] if _may_go_on(start) else b""
                 core = self._costs.cost(code[start - origin : end - origin], start, before=before).core
-                return core.cycles, core.taken, core.target
-        return 0, 0, 0  # before the first block, or code in RAM
+                return core.cycles, core.taken, core.target, core.mispredicted
+        return 0, 0, 0, 0  # before the first block, or code in RAM
 
     def _profile(
         self, blocks: NDArray[np.void], cycles: NDArray[np.uint64], instructions: NDArray[np.uint64]

@@ -16,7 +16,7 @@ from pathlib import Path
 from trainbed.backends.timing.cache import cache_directory, write_atomically
 from trainbed.backends.timing.model import BlockCost, CoreCost, MemoryCost, TimingModel
 
-# address, size, core cycles, taken, target, divider busy, first float, mispredicted, instructions, memory
+# address, size, core cycles, taken, target, divider busy, first float, branch, instructions, memory
 _ROW = struct.Struct("<IIIHHHHHHIIHHII")
 _NO_FLOAT = 0xFFFF
 _MAGIC = b"trnblk05"
@@ -63,7 +63,8 @@ class BlockCostCache:
         rows = [
             _ROW.pack(
                 address, size, cost.core.cycles, cost.core.taken, cost.core.target, cost.core.divider_busy,
-                _NO_FLOAT if cost.core.first_float is None else cost.core.first_float, cost.core.mispredicted,
+                _NO_FLOAT if cost.core.first_float is None else cost.core.first_float,
+                _branch_bits(cost.core),
                 cost.instructions,
                 cost.memory.through, cost.memory.branched, cost.memory.miss_through, cost.memory.miss_branched,
                 cost.memory.off_through, cost.memory.off_branched,
@@ -76,6 +77,14 @@ class BlockCostCache:
         except OSError:
             return
         self._dirty = False
+
+
+def _branch_bits(core: CoreCost) -> int:
+    return core.mispredicted << 3 | core.indirect << 2 | core.open_end << 1 | core.joins
+
+
+def _from_bits(bits: int) -> tuple[int, bool, bool, bool]:
+    return bits >> 3, bool(bits & 4), bool(bits & 2), bool(bits & 1)
 
 
 def _file_for(model: TimingModel, code: Sequence[tuple[int, bytes]]) -> Path | None:
@@ -109,7 +118,7 @@ def _load(file: Path) -> dict[tuple[int, int], BlockCost]:
         return {}
     costs = {}
     for row in _ROW.iter_unpack(body):
-        address, size, cycles, taken, target, busy, first, mispredicted, instructions, *memory = row
-        core = CoreCost(cycles, taken, target, busy, None if first == _NO_FLOAT else first, mispredicted)
+        address, size, cycles, taken, target, busy, first, bits, instructions, *memory = row
+        core = CoreCost(cycles, taken, target, busy, None if first == _NO_FLOAT else first, *_from_bits(bits))
         costs[address, size] = BlockCost(core, MemoryCost(*memory), instructions)
     return costs

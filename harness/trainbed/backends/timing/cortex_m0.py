@@ -25,6 +25,7 @@ class _CortexM0:
     _refill: int
     _system: int
     static_division = 0
+    predicts = False
 
     def block(self, instructions: Sequence[Instruction], memory: CodeMemory = ZERO_WAIT) -> CoreCost:
         """Cost of a block."""

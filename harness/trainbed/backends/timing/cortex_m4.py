@@ -36,6 +36,7 @@ class CortexM4:
 
     name = "cortex-m4/1"
     static_division = _DIVISION
+    predicts = False
 
     def block(self, instructions: Sequence[Instruction], memory: CodeMemory = ZERO_WAIT) -> CoreCost:
         """Cost of a block whose code lies in ``memory``."""

@@ -11,7 +11,8 @@ Rules, from jnk0le's measurements on an STM32H743 ("pipeline cycle test", cortex
 * behind a multiply-accumulate no VADD for three cycles, and no VLDR or VSTR from the younger slot;
 * VDIV and VSQRT hold the pipeline for 16 and 14 cycles.
 
-A branch takes a slot; what it costs when the predictor was wrong is the block hook's business (`mispredicted`).
+A branch takes a slot, and the first instruction of the block that follows may issue beside it (`open_end`, `joins`).
+What it costs when the predictor was wrong is the block hook's business (`mispredicted`).
 """
 
 from __future__ import annotations
@@ -41,12 +42,25 @@ _BITFIELD = frozenset(
         "uhadd8", "uhadd16", "sel", "usad8", "usada8",
     )
 )  # fmt: skip
+_SHIFTER = frozenset(
+    (
+        "bfi", "bfc", "sbfx", "ubfx", "rbit", "rev", "rev16", "revsh", "uxtab", "uxtah", "sxtab", "sxtah", "uxtab16",
+        "sxtab16", "pkhbt", "pkhtb",
+    )
+)  # fmt: skip
+"""Of these, the ones that use the shifter of the early stage."""
+_EXTENDS = frozenset(("uxtb", "uxth", "sxtb", "sxth", "uxtb16", "sxtb16"))
+"""They rotate on their own."""
 _BITFIELD_EARLY = frozenset(["ubfx", "sbfx", "rev", "rev16", "revsh", "rbit"])
 """These run early altogether."""
-_EARLY_RESULT = frozenset(("add", "sub", "mov", "movw", "adr", "addw", "subw", "lsl", "lsr", "asr", "ror"))
+_EARLY_RESULT = frozenset(("add", "sub", "mov", "movw", "adr", "addw", "subw"))
 _SHIFTS = frozenset(("lsl", "lsr", "asr", "ror"))
 _NARROW_LOADS = ("ldrb", "ldrh", "ldrsb", "ldrsh")
 _WRITES_FLAGS = frozenset(("cmp", "cmn", "tst", "teq"))
+
+
+_BRANCH = Instruction(0, 2, "b", Kind.BRANCH, conditional=True)
+"""What a block that follows a branch finds in the older slot."""
 
 
 @dataclass
@@ -77,19 +91,28 @@ class CortexM7:
 
     name = "cortex-m7/1"
     static_division = _DIVISION
+    predicts = True
 
     def block(self, instructions: Sequence[Instruction], memory: CodeMemory = ZERO_WAIT) -> CoreCost:
         """Cost of a block; it begins with every operand ready and both slots free."""
         clock = _Clock()
-        for this in instructions:
-            _issue(clock, this)
-        cycles = clock.now + (1 if clock.slots else 0)
+        cycles = _run(clock, instructions)
+        joined = _run(_Clock(slots=1, older=_BRANCH), instructions) - 1
         last = instructions[-1] if instructions else None
         mispredicted = 0
-        if last is not None and last.leaves and (last.conditional or last.kind is not Kind.BRANCH):
-            early = last.kind is Kind.BRANCH and clock.now - clock.flags >= _FLAGS_EARLY
+        indirect = last is not None and last.leaves and last.kind is not Kind.BRANCH
+        if last is not None and last.leaves and (last.conditional or indirect):
+            early = not indirect and clock.now - clock.flags >= _FLAGS_EARLY
             mispredicted = _MISPREDICTED_EARLY if early else _MISPREDICTED
-        return CoreCost(cycles=cycles, taken=0, target=0, mispredicted=mispredicted)
+        return CoreCost(
+            cycles=cycles,
+            taken=0,
+            target=0,
+            mispredicted=mispredicted,
+            indirect=indirect,
+            open_end=last is not None and last.leaves and clock.older is last,
+            joins=joined < cycles,
+        )
 
     def division_cycles(self, dividend_bits: int, divisor_bits: int) -> int:
         """As measured on the Cortex-M4 (`cortex_m4`): the manuals give both the same range, 2 to 12."""
@@ -100,6 +123,13 @@ class CortexM7:
         return 5 + (dividend_bits - divisor_bits) // 4
 
 
+def _run(clock: _Clock, instructions: Sequence[Instruction]) -> int:
+    """Cycles until all of them have issued."""
+    for this in instructions:
+        _issue(clock, this)
+    return clock.now + (1 if clock.slots else 0)
+
+
 def _issue(clock: _Clock, this: Instruction) -> None:
     clock.advance(_operands_ready(clock, this))
     if clock.slots and not _pairs(clock, this):
@@ -108,7 +138,7 @@ def _issue(clock: _Clock, this: Instruction) -> None:
     if clock.slots and clock.now < _operands_ready(clock, this):  # only as an older one it would have run early
         clock.advance(clock.now + 1)
     is_older = clock.slots == 0
-    runs_early = is_older and _may_run_early(clock, this)
+    runs_early = _may_run_early(clock, this, is_older=is_older)
     at = clock.now
     _retire(clock, this, at, runs_early=runs_early)
     cycles = _exclusive_cycles(this)
@@ -141,7 +171,7 @@ def _operands_ready(clock: _Clock, this: Instruction) -> int:
     """First cycle in which every operand is there for the stage that wants it."""
     ready = clock.now
     early = set(this.address_registers)
-    if this.shifted:
+    if _shifts_operand(this):
         early.add(this.shifted)
     if this.mnemonic in _BITFIELD_EARLY:
         early |= this.reads
@@ -183,9 +213,7 @@ def _pairs(clock: _Clock, this: Instruction) -> bool:
         return False
     if this.mnemonic in _BITFIELD:  # in the older slot alone
         return False
-    if older.shifted and this.shifted:
-        return False
-    if older.mnemonic in _BITFIELD and this.shifted:
+    if _shifts_operand(this) and (_shifts_operand(older) or older.mnemonic in _SHIFTER):
         return False
     if older.kind in _ARITHMETIC and this.kind in _ARITHMETIC:
         return False
@@ -196,8 +224,19 @@ def _pairs(clock: _Clock, this: Instruction) -> bool:
     return not (shadow and (this.kind in (Kind.LOAD, Kind.STORE, Kind.FP_MOVE) or this.mnemonic == "vmov"))
 
 
-def _may_run_early(clock: _Clock, this: Instruction) -> bool:
-    if this.kind is not Kind.ALU or this.mnemonic not in _EARLY_RESULT or this.shifted:
+def _shifts_operand(this: Instruction) -> bool:
+    """Shifts or rotates an operand on its way into another operation. MOV with a shift is a shift."""
+    return bool(this.shifted) and this.mnemonic not in _EXTENDS and this.mnemonic != "mov"
+
+
+def _may_run_early(clock: _Clock, this: Instruction, *, is_older: bool) -> bool:
+    is_shift = this.mnemonic in _SHIFTS or (this.mnemonic == "mov" and this.shifted)
+    if this.kind is not Kind.ALU or not (is_shift or (is_older and this.mnemonic in _EARLY_RESULT)):
+        return False
+    if not is_shift and this.shifted:
+        return False
+    partner = clock.older
+    if is_shift and partner is not None and (_shifts_operand(partner) or partner.mnemonic in _SHIFTER):
         return False
     return all(clock.early.get(name, 0) <= clock.now for name in this.reads)
 
@@ -233,8 +272,10 @@ def _retire(clock: _Clock, this: Instruction, at: int, *, runs_early: bool) -> N
     elif this.kind in FLOAT_KINDS:
         late = at + (_exclusive_cycles(this) or _FP_LATENCY)
         early, multiplicand, accumulator, store = late, late, late, at + 1
-    elif runs_early or this.mnemonic in _BITFIELD_EARLY or this.mnemonic in _SHIFTS:
-        late, early = at, at + (1 if this.mnemonic not in _BITFIELD_EARLY else 2)
+    elif runs_early:
+        late, early = at, at + 1
+    elif this.mnemonic in _BITFIELD_EARLY:
+        late = at  # but not for addresses in the next cycle
     for name in this.writes:
         if name == "cpsr" or name == "pc":
             continue

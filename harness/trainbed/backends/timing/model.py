@@ -24,6 +24,8 @@ class CoreCost:
     block was itself reached by a taken branch. ``divider_busy``: how long the floating-point divider still runs when
     the block ends. ``first_float``: when the block first needs the FPU, counted from its start; None: never.
     ``mispredicted``: more if the branch at the end goes where the predictor did not expect it to; 0: no predictor.
+    ``indirect``: the predictor has to know where it goes, not only whether. ``open_end``: the branch at the end leaves an
+    issue slot free; ``joins``: a block that finds one takes a cycle less.
     """
 
     cycles: int
@@ -32,6 +34,9 @@ class CoreCost:
     divider_busy: int = 0
     first_float: int | None = None
     mispredicted: int = 0
+    indirect: bool = False
+    open_end: bool = False
+    joins: bool = False
 
 
 SIXTEENTHS = 16
@@ -70,6 +75,9 @@ class CoreModel(Protocol):
     name: str
     static_division: int
     """Cycles `block` charges for a division, whose operands it cannot know; 0: the core has no divider."""
+
+    predicts: bool
+    """It has a branch predictor: the last fields of a `CoreCost` are set."""
 
     def block(self, instructions: Sequence[Instruction], memory: CodeMemory = ZERO_WAIT) -> CoreCost:
         """Cost of a block in ``memory``; its last instruction is the only one that may branch."""
