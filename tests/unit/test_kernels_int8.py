@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from kernels.integer import Case, Program
-from kernels.integer_cases import Options, elements, layer, pools
+from kernels.integer_cases import Options, Parameters, elements, layer, pools, steps
 from kernels.windows import shape_of
 
 
@@ -53,9 +53,15 @@ CASES = [
     ),
     elements(9, 7, Options(zero_x=3, zero_y=128, relu="none"), 1),
     elements(8, 8, Options(relu="relu6", mask="bits", extreme=True), 2),
+    steps(Parameters(16, 144), 1),
+    steps(Parameters(5, 9, "channels", scaling="grows", lr=0.9), 2),
+    steps(Parameters(3, 15, "part", stochastic=False, scaling="fixed", lr=2.0), 3),
+    steps(Parameters(7, 33, narrow=True, follow=0.25), 4),
+    steps(Parameters(2, 2, size=2**31), 5),
+    steps(Parameters(4, 1, size=3), 6),
 ]
 PROGRAM = Program("integer", CASES)
-_names = [case.name for case in CASES]
+_names = [f"{i} {case.name[:40]}" for i, case in enumerate(CASES)]
 
 
 @pytest.mark.parametrize("index", range(len(CASES)), ids=_names)

@@ -10,7 +10,7 @@ import numpy as np
 from kernels.integer import Array, Case
 from kernels.windows import Shape
 
-from trainbed.reference.int8 import depthwise, elementwise, gradients, pool, products
+from trainbed.reference.int8 import depthwise, elementwise, gradients, pool, products, update
 from trainbed.reference.int8.arithmetic import Output, Scale, error_codes, make_scale, range_of
 
 
@@ -309,4 +309,98 @@ def elements(n_pixels: int, channels: int, o: Options, seed: int) -> Case:
     case.add("whole", whole)
     case.add("z", np.zeros(n, np.float32), elementwise.dequantise(whole, s=0.013))
     case.body.append(f"trn_i8_dequantise_sums(whole, z, {n}, 0.013f);")
+    return case
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """A weight tensor and its step. ``layout``: rows, part (of the input channels) or channels (depthwise)."""
+
+    structures: int
+    elements: int
+    layout: str = "rows"
+    narrow: bool = False
+    stochastic: bool = True
+    scaling: str = "follows"
+    follow: float = 1.0
+    size: int = 100000
+    lr: float = 0.05
+
+
+_TENSORS = {
+    "rows": "((trn_i8_tensor_t){{{s}, {n}, {n}, {{1, {n}, 0, 1, 0, 1}}}})",
+    "part": "((trn_i8_tensor_t){{{s}, {w}, {n}, {{{taps}, {n_c}, {in_c}, 1, {n_c}, 1}}}})",
+    "channels": "((trn_i8_tensor_t){{{s}, 1, 1, {{1, {n}, 0, {s}, 0, {s}}}}})",
+}
+_TAPS = 3
+
+
+def steps(p: Parameters, seed: int) -> Case:
+    """Standardised and plain steps of one tensor, and of its bias."""
+    rng = np.random.default_rng(seed)
+    case = Case(f"steps {p}")
+    s, n = p.structures, p.elements
+    part = p.layout == "part"
+    n_c, in_c = (n // _TAPS, n // _TAPS + 2) if part else (0, 0)
+    width = _TAPS * in_c if part else n
+    w = codes(rng, (s, width), np.int8)
+    index = np.arange(s * width).reshape(s, width)
+    taken = np.ones(width, np.bool_)
+    if part:
+        taken = np.tile(np.arange(in_c) < n_c, _TAPS)
+        n = _TAPS * n_c
+    if p.layout == "channels":
+        index = np.arange(s)[:, None] + s * np.arange(n)[None, :]
+    kind, bound = (np.int16, 32768) if p.narrow else (np.int32, p.size)
+    g = rng.integers(-bound + 1, bound, (s, n)).astype(kind)
+    g[0] = 7  # a structure without signal
+    shift = rng.integers(0, 4, s).astype(np.uint8) if p.narrow else np.zeros(s, np.uint8)
+    key = int(rng.integers(2**32))
+    scale = np.float32(0.01)
+    stored = (lambda a: np.ascontiguousarray(a.T)) if p.layout == "channels" else (lambda a: a)
+    tensor = _TENSORS[p.layout].format(s=s, n=n, w=width, taps=_TAPS, n_c=n_c, in_c=in_c)
+    rounding = f"((trn_i8_rounding_t){{{str(p.stochastic).lower()}, {key}u}})"
+    constants = f"TRN_I8_SCALE_{p.scaling.upper()}"
+    chance = {"stochastic": p.stochastic, "key": key}
+
+    new, following = update.update_standardised(
+        w[:, taken],
+        g.astype(np.int64),
+        index[:, taken],
+        scale=scale,
+        lr=p.lr,
+        scaling=p.scaling,
+        follow=p.follow,
+        **chance,
+    )
+    rates = (rng.uniform(0.1, 3.0, s) / p.size).astype(np.float32)
+    plain = update.update_plain(w[:, taken], g.astype(np.int64), index[:, taken], rates=rates, shift=shift, **chance)
+    for name, result, call in (
+        (
+            "standard",
+            new,
+            "*scale_{0} = trn_i8_update_standardised({0}, {1}, {2}, {3}, 0.01f, {4}f, {5}, {6}f, {7}, (trn_i8_step_t *)room);",
+        ),
+        ("plain", plain, "trn_i8_update_plain({0}, {1}, {2}, {3}, rates, true, {7});"),
+    ):
+        after = w.copy()
+        after[:, taken] = result
+        case.add(name, stored(w), stored(after))
+        case.add(f"g_{name}", stored(g), stored(np.zeros_like(g)))
+        if p.narrow:
+            case.add(f"shift_{name}", shift, np.zeros_like(shift))
+        sums = f"((trn_i8_sums_t){{g_{name}, {str(p.narrow).lower()}}})"
+        shifts = f"shift_{name}" if p.narrow else "NULL"
+        case.body.append(call.format(name, sums, shifts, tensor, p.lr, constants, p.follow, rounding))
+    case.add("scale_standard", np.zeros(1, np.float32), np.array([following], np.float32))
+    case.add("rates", rates)
+    case.scratch("room", 20 * s)
+    b = rng.integers(-(2**29), 2**29, s).astype(np.int32)
+    gb = rng.integers(-(2**30), 2**30, s).astype(np.int32)
+    ratios = rng.uniform(0.2, 3.0, s).astype(np.float32)
+    after = update.update_bias(b, gb.astype(np.int64), np.arange(s) + 50, rates=rates, ratios=ratios, **chance)
+    case.add("bias", b, after)
+    case.add("g_bias", gb, np.zeros_like(gb))
+    case.add("ratios", ratios)
+    case.body.append(f"trn_i8_update_bias(bias, g_bias, {s}, rates, ratios, true, {rounding}, 50);")
     return case

@@ -70,7 +70,8 @@ def nearest(x: F32, inv_s: float) -> I64:
     """``floor(x * inv_s + 0.5)`` in float32, held within -2**20 .. 2**20; 0 for NaN."""
     t = np.asarray(x, np.float32) * np.float32(inv_s) + np.float32(0.5)
     t = np.where(np.isnan(t), np.float32(0), np.clip(t, np.float32(-(2.0**20)), np.float32(2.0**20)))
-    return np.floor(t).astype(np.int64)
+    whole: I64 = np.floor(t).astype(np.int64)
+    return whole
 
 
 def quantise(x: F32, *, inv_s: float, zero: int) -> U8:

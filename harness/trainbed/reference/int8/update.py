@@ -98,13 +98,13 @@ def next_scale(scale: np.float32, extent: int, scaling: str, follow: float) -> n
     """The scale of the tensor after a step."""
     if scaling == FIXED or extent == 0:
         return scale
-    fit = np.float32(scale * (np.float32(extent) * np.float32(np.float32(2.0**-16) / np.float32(127))))
+    fit: np.float32 = np.float32(scale * (np.float32(extent) * np.float32(np.float32(2.0**-16) / np.float32(127))))
     if scaling == GROWS and not fit > scale:
         return scale
     if follow == 1.0:
         return fit
-    blended: np.float32 = np.float32(scale + np.float32(follow) * np.float32(fit - scale))
-    return blended
+    blended = scale + np.float32(follow) * np.float32(fit - scale)
+    return np.float32(blended.item())
 
 
 def dither(index: NDArray[np.int64], *, stochastic: bool, key: int) -> I64:
