@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trainbed.backends.registry import availability
+from trainbed.backends.renode.tool import PYRENODE3, RENODE, find_renode
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 PROBE_S = 20.0
 """Safety net of one ``--version``."""
-
-PYRENODE3 = "pip install 'pyrenode3[all] @ git+https://github.com/antmicro/pyrenode3@dde4a47'"
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ TOOLS = (
     Tool("cc", "native board, hook of the Unicorn backend", _apt("gcc", "libc6-dev"), _program("cc"), required=True),
     Tool("unicorn", "backend unicorn", _pip("unicorn"), _package("unicorn"), required=True),
     Tool("capstone", "cycle model of the Unicorn backend", _pip("unicorn"), _package("capstone"), required=True),
-    Tool("renode", "backend renode", "https://github.com/renode/renode/releases", _program("renode")),
+    Tool("renode", "backend renode", RENODE, lambda: find_renode()[0] or None),
     Tool("pyrenode3", "backend renode", PYRENODE3, _package("pyrenode3")),
     Tool("qemu-system-arm", "backend qemu", _apt("qemu-system-arm"), _program("qemu-system-arm")),
     Tool("avr-gcc", "builds for AVR", _apt("gcc-avr", "avr-libc"), _program("avr-gcc")),

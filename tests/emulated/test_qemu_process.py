@@ -17,7 +17,8 @@ from port_guest import answer, port_guest
 from qemu_boards import BUDGET, needs_qemu, opened
 
 from trainbed.backends.base import LoadsSamples
-from trainbed.backends.qemu.config import config_for, read_symbols
+from trainbed.backends.ported import read_symbols
+from trainbed.backends.qemu.config import config_for
 from trainbed.backends.qemu.guest import QemuGuest
 from trainbed.boards import load_board
 from trainbed.errors import EmulatorCrash, InputError

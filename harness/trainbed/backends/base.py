@@ -118,6 +118,8 @@ class GuestState:
     """(address, content) of each RAM."""
     uart: tuple[tuple[str, bytes], ...] = ()
     """The last transfers: (``host`` or ``guest``, the end of what it sent), oldest first."""
+    log: bytes = b""
+    """The end of the emulator's own log, where it keeps one."""
 
 
 @runtime_checkable

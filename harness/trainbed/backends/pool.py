@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from typing import IO, Any
 
 from trainbed.backends.channel import Channel
 from trainbed.backends.failure import Failure, as_error
+from trainbed.backends.worker import SCRATCH
 from trainbed.errors import BuildError, EmulatorCrash, InputError, MissingTool
 
 _IDLE_LIMIT = 8
@@ -26,7 +28,10 @@ _STDERR_TAIL = 2000
 class Worker:
     """One worker process. ``request`` raises typed errors; after an EmulatorCrash the worker is gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, backend: str = "") -> None:
+        """``backend``: what it is for; an emulator stays loaded in the worker that ran it."""
+        self.backend = backend
+        self._scratch = tempfile.mkdtemp(prefix=SCRATCH)
         ours, theirs = socket.socketpair()
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         try:
@@ -43,11 +48,13 @@ class Worker:
                     **os.environ,
                     "PYTHONPATH": package_root + (os.pathsep + path if path else ""),
                     "PYTHONSAFEPATH": "1",  # a file in the user's folder must not pass for one of our modules
+                    "TMPDIR": self._scratch,  # whatever an emulator leaves behind goes with the worker
                 },
             )
         except BaseException:
             ours.close()
             self._stderr.close()
+            shutil.rmtree(self._scratch, ignore_errors=True)
             raise
         finally:
             theirs.close()
@@ -100,6 +107,7 @@ class Worker:
             self._process.kill()
         self._process.wait()
         self._stderr.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _crash(self) -> EmulatorCrash:
         try:
@@ -123,17 +131,17 @@ class Pool:
         self._lock = threading.Lock()
         self._owner = os.getpid()
 
-    def lease(self) -> Worker:
-        """A worker nobody else uses; an idle one if there is one."""
+    def lease(self, backend: str = "") -> Worker:
+        """A worker nobody else uses; an idle one that ran the same backend if there is one."""
         with self._lock:
             self._forget_after_fork()
-            while self._idle:
-                worker = self._idle.pop()
+            for worker in [idle for idle in reversed(self._idle) if idle.backend == backend]:
+                self._idle.remove(worker)
                 if worker.usable:
                     self._leased.add(worker)
                     return worker
                 worker.kill()
-        worker = Worker()
+        worker = Worker(backend)
         with self._lock:
             self._leased.add(worker)
         return worker

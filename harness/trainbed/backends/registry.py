@@ -82,6 +82,13 @@ def _open_qemu(board: Board, image: GuestImage) -> Guest:
     return QemuGuest(config_for(board, image))
 
 
+def _open_renode(board: Board, image: GuestImage) -> Guest:
+    from trainbed.backends.renode.config import config_for
+    from trainbed.backends.renode.worker_guest import RenodeWorkerGuest
+
+    return RenodeWorkerGuest("renode", availability("renode").version, config_for(board, image), image=image)
+
+
 def _open_serial(board: Board, image: GuestImage) -> Guest:
     from trainbed.backends.serial import SerialGuest, serial_port
 
@@ -146,6 +153,13 @@ def _yasimavr() -> Availability:
         return Availability(False, "", YASIMAVR_INSTALL, f"yasimavr's libraries cannot be used: {refused}")
 
 
+def _renode() -> Availability:
+    from trainbed.backends.renode.tool import find_renode
+
+    version, install, reason = find_renode()
+    return Availability(bool(version), version, install, reason)
+
+
 def _serial() -> Availability:
     """A board on a port the environment names: `auto` must not go looking for one."""
     from trainbed.backends.serial import INSTALL, NAME_PORT, is_installed, serial_port
@@ -155,15 +169,6 @@ def _serial() -> Availability:
     if not serial_port():
         return Availability(False, "", NAME_PORT, "no port is named")
     return Availability(True, package_version("pyserial"), NAME_PORT)
-
-
-def _later(name: str) -> _Backend:
-    reason = f"this version of trainbed has no {name} backend yet"
-
-    def open_guest(board: Board, image: GuestImage) -> Guest:
-        raise MissingTool(f"backend '{name}'", install="", detail=reason)
-
-    return _Backend(lambda: Availability(False, "", "", reason), open_guest)
 
 
 def _require(backend: str) -> None:
@@ -186,9 +191,9 @@ _BACKENDS: Mapping[str, _Backend] = {
     "native": _Backend(lambda: Availability(True, "host", ""), _open_native),
     "qemu": _Backend(_qemu, _open_qemu),
     "serial": _Backend(_serial, _open_serial),
-    "renode": _later("Renode"),
     "simavr": _Backend(_simavr, lambda board, image: _open_avr("simavr", board, image)),
     "yasimavr": _Backend(_yasimavr, lambda board, image: _open_avr("yasimavr", board, image)),
+    "renode": _Backend(_renode, _open_renode),
 }
 
 BACKENDS = tuple(_BACKENDS)

@@ -10,16 +10,22 @@ from __future__ import annotations
 import gc
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import traceback
+from pathlib import Path
 from typing import Any
 
 from trainbed.backends.channel import Channel
 from trainbed.backends.failure import GuestStopped
 from trainbed.errors import BuildError, InputError, MissingTool
+
+SCRATCH = "trainbed-worker-"
+"""How the names of workers' folders for temporary files begin."""
 
 
 class Service:
@@ -79,10 +85,21 @@ def serve(channel: Channel) -> None:
 
 
 def _watch(descriptor: int) -> None:
-    """Ends the process when the parent's end is closed; asking for no event still reports a hang-up."""
+    """Ends the process when the parent's end is closed; asking for no event still reports a hang-up.
+
+    A parent that ended a worker removes its scratch folder; one that was killed cannot.
+    """
     poll = select.poll()
     poll.register(descriptor, 0)
     poll.poll()
+    _end()
+
+
+def _end() -> None:
+    """Ends the process without the emulators' own clean-up: Mono alone takes seconds."""
+    scratch = Path(tempfile.gettempdir())
+    if scratch.name.startswith(SCRATCH):
+        shutil.rmtree(scratch, ignore_errors=True)
     os._exit(0)
 
 
@@ -93,7 +110,7 @@ def main() -> None:
     os.set_inheritable(end.fileno(), False)
     threading.Thread(target=_watch, args=(end.fileno(),), daemon=True).start()
     serve(Channel(end))
-    os._exit(0)
+    _end()
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class WorkerGuest:
     def start(self) -> None:
         """Power on; see Guest.start."""
         if self._worker is None:
-            self._worker = POOL.lease()
+            self._worker = POOL.lease(self._backend)
         self._request("open", self._config)
         self._request("start", wall_s=_REPLY_S + _GRACE_S)
 

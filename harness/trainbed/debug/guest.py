@@ -48,7 +48,7 @@ class DebugGuest(WorkerGuest):
     def start(self) -> None:
         """Waits for gdb, then runs to the first wait as gdb lets it. Raises InputError when the port is taken."""
         if self._worker is None:
-            self._worker = POOL.lease()
+            self._worker = POOL.lease(self._backend)
             self._request("open", self._config)
             self._on_listening(int(self._request("listen", self._port)))
         self._request("start", wall_s=FOREVER_S)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from trainbed.backends.base import Guest, GuestState, KeepsState
-from trainbed.backends.qemu.config import read_symbols
+from trainbed.backends.ported import read_symbols
 from trainbed.debug.unwind import stack_trace
 from trainbed.errors import GuestError, GuestFault
 from trainbed.planner.graph import Role

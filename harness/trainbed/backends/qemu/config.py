@@ -1,53 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One firmware on one board, as the QEMU backend sees it, and what it reads from the ELF for that."""
+"""One firmware on one board, as the QEMU backend sees it."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 from trainbed.backends.base import GuestImage
-from trainbed.boards import Board, Memory
+from trainbed.backends.ported import PortedFirmware, ported_firmware
+from trainbed.boards import Board
 from trainbed.errors import InputError
-
-_RECEIVER = "trn_port_receiver"
-_RESIDENT = "trn_resident"
-_WAIT = "trn_port_receive_wait"
-_PARKS = "trn_fault_"
-_SYMBOL = struct.Struct("<IIIBBH")
-_SECTION = struct.Struct("<10I")
-_SYMBOLS, _LOAD = 2, 1
 
 
 @dataclass(frozen=True)
-class QemuConfig:
-    """Addresses are the guest's."""
+class QemuConfig(PortedFirmware):
+    """The firmware and the machine of QEMU that has its board's parts."""
 
-    machine: str
-    core: str
-    image: GuestImage
-    memories: tuple[Memory, ...]
     receiver: int
-    """The port's trn_port_receiver (firmware/port/bytewise/byte_uart.h)."""
-    resident: tuple[int, int] | None
-    """Address and size of the firmware's sample buffer, where it has one."""
-    wait: tuple[int, int]
-    """Begin and end of the port's function that sleeps until input comes."""
-    parks: tuple[tuple[int, int, str], ...]
-    """Begin, end and name of the functions a firmware parks in when it can go no further."""
-
-    def function_at(self, pc: int) -> str:
-        """Name of the function an address lies in, or an empty string."""
-        return next((name for start, size, name in self.image.functions if start & ~1 <= pc < (start & ~1) + size), "")
-
-    def memory_at(self, address: int, n_bytes: int = 1) -> Memory | None:
-        """The memory all of these bytes lie in, or None."""
-        for memory in self.memories:
-            if n_bytes >= 0 and memory.origin <= address and address + n_bytes <= memory.origin + memory.length:
-                return memory
-        return None
+    machine: str
 
 
 def config_for(board: Board, image: GuestImage) -> QemuConfig:
@@ -55,54 +24,16 @@ def config_for(board: Board, image: GuestImage) -> QemuConfig:
     machine = board.options.get("qemu", {}).get("machine")
     if machine is None:
         raise InputError(f"platforms/{board.name}.yaml names no machine of QEMU (options: {{qemu: {{machine: ...}}}})")
-    symbols = read_symbols(image.elf, (_RECEIVER, _RESIDENT))
-    ranges = {name: (start & ~1, (start & ~1) + size) for start, size, name in image.functions}
-    if _RECEIVER not in symbols or _WAIT not in ranges:
-        raise InputError(f"{image.elf.name} has no {_RECEIVER} and {_WAIT}: its port is not one QEMU can drive")
-    parks = tuple((*ranges[name], name) for name in ranges if name.startswith(_PARKS))
+    firmware = ported_firmware(board, image)
+    if firmware.receiver is None:
+        raise InputError(f"{image.elf.name} has no trn_port_receiver: its port is not one QEMU can drive")
     return QemuConfig(
+        core=firmware.core,
+        image=firmware.image,
+        memories=firmware.memories,
+        receiver=firmware.receiver,
+        resident=firmware.resident,
+        wait=firmware.wait,
+        parks=firmware.parks,
         machine=machine,
-        core=board.core,
-        image=image,
-        memories=board.memories,
-        receiver=symbols[_RECEIVER][0],
-        resident=symbols.get(_RESIDENT),
-        wait=ranges[_WAIT],
-        parks=parks,
     )
-
-
-def read_symbols(elf: Path, names: Collection[str]) -> dict[str, tuple[int, int]]:
-    """(value, size) of those symbols a 32-bit little-endian ELF has; quicker than importing a whole ELF library."""
-    data = elf.read_bytes()
-    sections = _sections(data)
-    found = {}
-    for section in sections:
-        if section[1] == _SYMBOLS:
-            strings = sections[section[6]][4]
-            for entry in _SYMBOL.iter_unpack(data[section[4] : section[4] + section[5]]):
-                at = strings + entry[0]
-                name = data[at : data.index(b"\0", at)].decode(errors="replace")
-                if name in names:
-                    found[name] = (int(entry[1]), int(entry[2]))
-    return found
-
-
-def read_code(elf: Path, memories: tuple[Memory, ...]) -> list[tuple[int, bytes]]:
-    """(address, bytes) of what the ELF puts into flash."""
-    data = elf.read_bytes()
-    (offset,) = struct.unpack_from("<I", data, 28)
-    size, number = struct.unpack_from("<HH", data, 42)
-    flash = [memory for memory in memories if memory.kind == "flash"]
-    found = []
-    for i in range(number):
-        kind, start, _virtual, physical, n_bytes = struct.unpack_from("<5I", data, offset + i * size)
-        if kind == _LOAD and n_bytes and any(m.origin <= physical < m.origin + m.length for m in flash):
-            found.append((physical, data[start : start + n_bytes]))
-    return found
-
-
-def _sections(data: bytes) -> list[tuple[int, ...]]:
-    (offset,) = struct.unpack_from("<I", data, 32)
-    (number,) = struct.unpack_from("<H", data, 48)
-    return [_SECTION.unpack_from(data, offset + i * _SECTION.size) for i in range(number)]

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainbed.backends.base import PHASES, Cost, Counts
-from trainbed.backends.qemu.config import QemuConfig, read_code
+from trainbed.backends.ported import read_code
+from trainbed.backends.qemu.config import QemuConfig
 from trainbed.backends.timing import core_names, model_for
 from trainbed.backends.timing.block_cache import BlockCostCache
 

@@ -14,10 +14,10 @@ from collections import deque
 
 from trainbed.backends.base import Budget, Cost, GuestState
 from trainbed.backends.failure import Failure, as_error
+from trainbed.backends.parked import explain_park, registers_at_fault
 from trainbed.backends.qemu.config import QemuConfig
 from trainbed.backends.qemu.control import Gone, Notice
 from trainbed.backends.qemu.count import Counter
-from trainbed.backends.qemu.faults import explain_park, registers_at_fault
 from trainbed.backends.qemu.process import QemuProcess, signal_name
 from trainbed.backends.qemu.tool import qemu_version
 from trainbed.errors import EmulatorCrash, GuestError, InputError

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from typing import Protocol
 
 from trainbed.backends.failure import Failure
-from trainbed.backends.qemu.config import QemuConfig
-from trainbed.backends.qemu.monitor import Monitor
+from trainbed.backends.ported import PortedFirmware
 
 _CALLED = ("trn_fault_returned", "trn_fault_port")
 """Parks the firmware calls; an exception enters the others."""
@@ -39,20 +39,32 @@ _BFAR_VALID = 1 << 15
 ReadMemory = Callable[[int, int], bytes]
 
 
-def explain_park(config: QemuConfig, monitor: Monitor, read: ReadMemory, *, pc: int, before: int) -> Failure:
+class Core(Protocol):
+    """A core that stands still."""
+
+    def registers(self) -> dict[str, int]:
+        """By name: r0 to r12, sp, lr, pc, xpsr."""
+        ...
+
+    def word(self, address: int) -> int:
+        """One of its system registers."""
+        ...
+
+
+def explain_park(config: PortedFirmware, core: Core, read: ReadMemory, *, pc: int, before: int) -> Failure:
     """The failure behind a guest asleep at ``pc`` in one of its trn_fault_* functions.
 
     ``read`` reads guest memory. ``before``: start of the block it came from, named where there is no exception frame.
     """
-    park = next((name for begin, end, name in config.parks if begin <= pc < end), "")
-    registers = monitor.registers()
+    park = config.park_at(pc)
+    registers = core.registers()
     if park in _CALLED:
         caller = (registers.get("lr", 0) & ~1) - 2
         detail = f"the firmware parked itself in {park}"
         return Failure("fault", pc, detail, "assertion", park, caller=caller if caller > 0 else None)
     sp = registers.get("sp", 0)
     has_fault_registers = config.core != "cortex-m0" and config.core != "cortex-m0plus"
-    status = monitor.word(_CFSR) if has_fault_registers else 0
+    status = core.word(_CFSR) if has_fault_registers else 0
     low = config.image.stack_low
     if low and sp < low:
         size = config.image.stack_top - low
@@ -62,11 +74,11 @@ def explain_park(config: QemuConfig, monitor: Monitor, read: ReadMemory, *, pc: 
         return Failure("fault", before, f"stopped in {park}, sp 0x{sp:08x}", "assertion", config.function_at(before))
     frame = _FRAME.unpack(read(sp, _FRAME.size))
     return_address, at = frame[5], frame[6]
-    instruction = _instruction(config, read, at)
+    instruction = read_instruction(config, read, at)
     kind = next((name for bit, name in _BITS if status & bit), "") or _guess(instruction)
-    address = monitor.word(_BFAR) if status & _BFAR_VALID else None
+    address = core.word(_BFAR) if status & _BFAR_VALID else None
     if kind == "access":
-        kind = "write_unmapped" if _is_store(instruction) else "read_unmapped"
+        kind = "write_unmapped" if is_store(instruction) else "read_unmapped"
     if address is not None and low and low - 0x1_0000 <= address < low:
         size = config.image.stack_top - low
         return Failure("fault", at, f"the stack of {size} bytes is full (access to 0x{address:08x})", "stack_overflow")
@@ -80,22 +92,22 @@ def explain_park(config: QemuConfig, monitor: Monitor, read: ReadMemory, *, pc: 
     return Failure("fault", at, detail, kind, config.function_at(at), caller=called_from if lost else None)
 
 
-def registers_at_fault(config: QemuConfig, monitor: Monitor, read: ReadMemory, *, park: str) -> dict[str, int]:
+def registers_at_fault(config: PortedFirmware, core: Core, read: ReadMemory, *, park: str) -> dict[str, int]:
     """The registers as the exception that led to ``park`` found them, from its frame where there is one."""
-    registers = monitor.registers()
+    registers = core.registers()
     sp = registers.get("sp", 0)
     if park in _CALLED or config.memory_at(sp, _FRAME.size) is None or sp < config.image.stack_low:
         return registers
     frame = _FRAME.unpack(read(sp, _FRAME.size))
     registers.update(zip(("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr"), frame, strict=True))
-    exc_return = monitor.registers().get("lr", 0)
+    exc_return = core.registers().get("lr", 0)
     size = _FRAME.size if exc_return & _NO_FLOATS else _FRAME.size + _FLOAT_FRAME_BYTES
     registers["sp"] = sp + size + (4 if frame[7] & _ALIGNED else 0)
     registers["xpsr"] &= ~_ALIGNED
     return registers
 
 
-def _instruction(config: QemuConfig, read: ReadMemory, pc: int) -> tuple[int, int] | None:
+def read_instruction(config: PortedFirmware, read: ReadMemory, pc: int) -> tuple[int, int] | None:
     """The two half-words at an address, or None where there is no code."""
     if config.memory_at(pc, 4) is None:
         return None
@@ -103,7 +115,7 @@ def _instruction(config: QemuConfig, read: ReadMemory, pc: int) -> tuple[int, in
     return first, second
 
 
-def _is_store(instruction: tuple[int, int] | None) -> bool:
+def is_store(instruction: tuple[int, int] | None) -> bool:
     """By encoding (A5.2.4, A5.3.10): 16-bit STR, STRH, STRB, STM and PUSH; 32-bit STR, STRD, STM, VSTR and VPUSH."""
     if instruction is None:
         return False
