@@ -69,9 +69,7 @@ def _facts(result: Result) -> Table:
         table.add_row("test", f"loss {result.test.loss:.5f}{accuracy}")
     memory = result.memory
     parts = [("training", memory.training_bytes), ("RAM", memory.ram_bytes), ("flash", memory.flash_bytes)]
-    table.add_row(
-        "memory", ", ".join(f"{name} {grouped(n_bytes)} B" for name, n_bytes in parts if n_bytes is not None)
-    )
+    table.add_row("memory", ", ".join(f"{name} {grouped(n_bytes)} B" for name, n_bytes in parts if n_bytes is not None))
     if memory.stack_bytes is not None:
         table.add_row("stack", f"{grouped(memory.stack_bytes)} B used, bound {grouped(memory.stack_bound_bytes)} B")
     mips = f", {result.cost.emulated_mips:.0f} MIPS emulated" if result.cost.emulated_mips else ""
