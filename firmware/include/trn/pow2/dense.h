@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Dense layer: x [n_in], w in blocks of four outputs, b [n_out] at the scale of the sums, y [n_out]. */
+#ifndef TRN_POW2_DENSE_H
+#define TRN_POW2_DENSE_H
+
+#include "trn/pow2/rows.h"
+
+/* y[o] = store(b[o] + sum over k of w[o, k] x[k]).  list: NULL, or n_listed pairs of trn_pow2_list to take instead of x. */
+TRN_KERNEL void trn_pow2_dense_block(const int8_t *x, const uint8_t *list, trn_size_t n_listed, const int8_t *w, const int32_t *b,
+                                     int8_t *y, trn_size_t n_in, trn_size_t rows, trn_pow2_range_t range, trn_pow2_kind_t kind)
+{
+    int32_t sums[TRN_POW2_ROWS];
+    TRN_EACH(r, rows, sums[r] = trn_pow2_bias(b + r, kind.flash););
+    if (list != NULL) {
+        trn_pow2_run_listed(list, w, n_listed, rows, kind, sums);
+    } else {
+        trn_pow2_run(x, w, n_in, rows, kind, sums);
+    }
+    TRN_EACH(r, rows, y[r] = trn_pow2_store(sums[r], range););
+}
+
+TRN_KERNEL void trn_pow2_dense_blocks(const int8_t *x, const uint8_t *list, trn_size_t n_listed, const int8_t *w, const int32_t *b,
+                                      int8_t *y, trn_size_t n_in, trn_size_t n_out, trn_pow2_range_t range, trn_pow2_kind_t kind)
+{
+    trn_size_t o = 0;
+    for (; o + TRN_POW2_ROWS <= n_out; o += TRN_POW2_ROWS) {
+        trn_pow2_dense_block(x, list, n_listed, w, b + o, y + o, n_in, TRN_POW2_ROWS, range, kind);
+        w += TRN_POW2_ROWS * n_in;
+    }
+    if (n_out % TRN_POW2_ROWS != 0) {
+        trn_pow2_dense_block(x, list, n_listed, w, b + o, y + o, n_in, n_out % TRN_POW2_ROWS, range, kind);
+    }
+}
+
+TRN_KERNEL void trn_pow2_dense_forward(const int8_t *x, const int8_t *w, const int32_t *b, int8_t *y, trn_size_t n_in, trn_size_t n_out,
+                                       trn_pow2_range_t range, trn_pow2_kind_t kind)
+{
+    trn_pow2_dense_blocks(x, NULL, 0, w, b, y, n_in, n_out, range, kind);
+}
+
+/* The same, leaving out the inputs that are zero. list: room for 2 * n_in bytes. */
+TRN_KERNEL void trn_pow2_dense_forward_sparse(const int8_t *x, const int8_t *w, const int32_t *b, int8_t *y, uint8_t *list,
+                                              trn_size_t n_in, trn_size_t n_out, trn_pow2_range_t range, trn_pow2_kind_t kind)
+{
+    const trn_size_t n_listed = trn_pow2_list(x, list, n_in);
+    trn_pow2_dense_blocks(x, list, n_listed, w, b, y, n_in, n_out, range, kind);
+}
+
+/* dx[k] = error(round(sum over o of w[o, k] e[o], shift)); shift: the fraction bits of the weights.
+ * Source: Goodfellow, Bengio, Courville, Deep Learning, algorithm 6.4. */
+TRN_KERNEL void trn_pow2_dense_backward_input(const int8_t *w, const int16_t *e, int16_t *dx, trn_size_t n_in, trn_size_t n_out,
+                                              uint8_t shift)
+{
+    for (trn_size_t k = 0; k < n_in; k++) {
+        int32_t sum = 0;
+        const int8_t *block = w;
+        for (trn_size_t o = 0; o < n_out; o += TRN_POW2_ROWS) {
+            const trn_size_t rows = trn_pow2_rows(o, n_out);
+            const int8_t *const at = block + k * rows;
+            for (trn_size_t r = 0; r < rows; r++) {
+                sum += (int32_t)at[r] * e[o + r];
+            }
+            block += rows * n_in;
+        }
+        dx[k] = trn_pow2_error(trn_pow2_round(sum, shift));
+    }
+}
+
+#endif
