@@ -6,7 +6,7 @@
 #ifndef TRN_AVR_ROWS_H
 #define TRN_AVR_ROWS_H
 
-#include "trn/base.h"
+#include "trn/avr/kernel.h"
 
 #define TRN_AVR_RUN_MAX 1023
 
@@ -40,7 +40,7 @@ typedef __int24 trn_avr_sum_24_t;
 
 /* sums[r] += sum over the inputs of x w[r]. n: inputs, or pairs of the list, at most TRN_AVR_RUN_MAX. Returns where w ends. */
 #define TRN_AVR_ROWS(name, rows, width, input, load, multiply)                                                          \
-    static TRN_NOINLINE __attribute__((unused)) const int8_t *name(const uint8_t *x, const int8_t *w, uint16_t n, int32_t *sums) \
+    TRN_AVR_KERNEL const int8_t *name(const uint8_t *x, const int8_t *w, uint16_t n, int32_t *sums) \
     {                                                                                                                    \
         trn_avr_sum_##width##_t a0 = (trn_avr_sum_##width##_t)sums[0], a1 = 0, a2 = 0, a3 = 0;                           \
         if (rows > 1) {                                                                                                  \

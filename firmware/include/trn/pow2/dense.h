@@ -4,6 +4,9 @@
 #define TRN_POW2_DENSE_H
 
 #include "trn/pow2/rows.h"
+#if defined(__AVR__) && TRN_USE_ASM
+#include "trn/avr/step.h"
+#endif
 
 /* y[o] = store(b[o] + sum over k of w[o, k] x[k]).  list: NULL, or n_listed pairs of trn_pow2_list to take instead of x. */
 TRN_KERNEL void trn_pow2_dense_block(const int8_t *x, const uint8_t *list, trn_size_t n_listed, const int8_t *w, const int32_t *b,
@@ -46,6 +49,19 @@ TRN_KERNEL void trn_pow2_dense_forward_sparse(const int8_t *x, const int8_t *w, 
     trn_pow2_dense_blocks(x, list, n_listed, w, b, y, n_in, n_out, range, kind);
 }
 
+/* sum + w[0] e[0] + ... + w[rows-1] e[rows-1] */
+TRN_KERNEL int32_t trn_pow2_column(const int8_t *w, const int16_t *e, trn_size_t rows, int32_t sum)
+{
+#if defined(__AVR__) && TRN_USE_ASM
+    return trn_avr_column(w, e, (uint8_t)rows, sum);
+#else
+    for (trn_size_t r = 0; r < rows; r++) {
+        sum += (int32_t)w[r] * e[r];
+    }
+    return sum;
+#endif
+}
+
 /* dx[k] = error(round(sum over o of w[o, k] e[o], shift)); shift: the fraction bits of the weights.
  * Source: Goodfellow, Bengio, Courville, Deep Learning, algorithm 6.4. */
 TRN_KERNEL void trn_pow2_dense_backward_input(const int8_t *w, const int16_t *e, int16_t *dx, trn_size_t n_in, trn_size_t n_out,
@@ -56,10 +72,7 @@ TRN_KERNEL void trn_pow2_dense_backward_input(const int8_t *w, const int16_t *e,
         const int8_t *block = w;
         for (trn_size_t o = 0; o < n_out; o += TRN_POW2_ROWS) {
             const trn_size_t rows = trn_pow2_rows(o, n_out);
-            const int8_t *const at = block + k * rows;
-            for (trn_size_t r = 0; r < rows; r++) {
-                sum += (int32_t)at[r] * e[o + r];
-            }
+            sum = trn_pow2_column(block + k * rows, e + o, rows, sum);
             block += rows * n_in;
         }
         dx[k] = trn_pow2_error(trn_pow2_round(sum, shift));

@@ -9,12 +9,18 @@
 
 #include "trn/pow2/base.h"
 #include "trn/pow2/random.h"
+#if defined(__AVR__) && TRN_USE_ASM
+#include "trn/avr/step.h"
+#endif
 
-/* Error of an output times the learning rate, as the step of its weights: q = -e rate / 2^8, rounded, 16 bits. */
+/* Steps are clamped so that q x + r fits 24 bits for every input. */
+#define TRN_POW2_STEP_MAX 32512
+
+/* Error of an output times the learning rate, as the step of its weights: q = -e rate / 2^8, rounded half up. */
 TRN_KERNEL int16_t trn_pow2_step_of(int16_t e, uint16_t rate)
 {
     const int32_t q = (128 - (int32_t)e * rate) >> 8;
-    return q < -32768 ? (int16_t)-32768 : q > 32767 ? (int16_t)32767 : (int16_t)q;
+    return q < -TRN_POW2_STEP_MAX ? (int16_t)-TRN_POW2_STEP_MAX : q > TRN_POW2_STEP_MAX ? (int16_t)TRN_POW2_STEP_MAX : (int16_t)q;
 }
 
 /* w + floor((q x + r) / 2^16), saturating at -127 and 127. */
@@ -41,6 +47,27 @@ TRN_KERNEL int32_t trn_pow2_move_bias(int32_t b, int16_t q, int8_t fraction, uin
     return moved < -TRN_POW2_BIAS_MAX ? -TRN_POW2_BIAS_MAX : moved > TRN_POW2_BIAS_MAX ? TRN_POW2_BIAS_MAX : moved;
 }
 
+/* w[k stride] <- move(w, q, x[k], u + 2^8 noise[k]) for every input that is not 0, n > 0. */
+TRN_KERNEL void trn_pow2_move_row(const int8_t *x, const uint8_t *noise, int8_t *w, uint8_t stride, trn_size_t n, int16_t q, uint16_t u,
+                                  bool unsigned_input)
+{
+#if defined(__AVR__) && TRN_USE_ASM
+    if (unsigned_input) {
+        trn_avr_move_row_u((const uint8_t *)x, noise, w, stride, (uint16_t)n, q, u);
+    } else {
+        trn_avr_move_row_s((const uint8_t *)x, noise, w, stride, (uint16_t)n, q, u);
+    }
+#else
+    for (trn_size_t k = 0; k < n; k++) {
+        if (x[k] != 0) {
+            const int16_t v = unsigned_input ? (int16_t)(uint8_t)x[k] : (int16_t)x[k];
+            *w = trn_pow2_move(*w, q, v, (uint16_t)(u + ((uint16_t)noise[k] << 8)));
+        }
+        w += stride;
+    }
+#endif
+}
+
 /* w[o, k] <- move(w[o, k], q[o], x[k], r[o, k]); b[o] <- move_bias(b[o], q[o], ...).
  * rate: learning rate * 2^(24 + fraction of w - 13 - fraction of x). noise: room for n_in bytes. stream: state of the random bits.
  * Source: Wang et al., NITI, arXiv:2009.13108, section 3.3, for the integer update; here errors keep their scale. */
@@ -59,14 +86,7 @@ TRN_KERNEL void trn_pow2_dense_update(const int8_t *x, const int16_t *e, int8_t 
                 continue;
             }
             b[o + r] = trn_pow2_move_bias(b[o + r], q, fraction, u);
-            int8_t *row = w + r;
-            for (trn_size_t k = 0; k < n_in; k++) {
-                if (x[k] != 0) {
-                    const int16_t v = unsigned_input ? (int16_t)(uint8_t)x[k] : (int16_t)x[k];
-                    *row = trn_pow2_move(*row, q, v, (uint16_t)(u + ((uint16_t)noise[k] << 8)));
-                }
-                row += rows;
-            }
+            trn_pow2_move_row(x, noise, w + r, (uint8_t)rows, n_in, q, u, unsigned_input);
         }
         w += rows * n_in;
     }

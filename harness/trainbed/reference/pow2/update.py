@@ -12,6 +12,9 @@ from trainbed.network.layers import Activation
 from trainbed.reference.pow2.numbers import BIAS_MAX, I64, LARGEST, Ints, as_error, half_up
 from trainbed.reference.random import random_at
 
+STEP_MAX = 32_512
+"""Steps are clamped so that q x + r fits 24 bits for every input."""
+
 Errors = NDArray[np.int16]
 
 
@@ -75,7 +78,7 @@ def dense_update(
     """Move weights ``[n_out, n_in]`` and biases in place. ``fraction``: of the layer's input."""
     noise = stream.draw(len(x)) >> 8
     u = stream.draw(len(e))
-    q = np.clip((128 - e.astype(np.int64) * rate) >> 8, -32768, 32767)
+    q = np.clip((128 - e.astype(np.int64) * rate) >> 8, -STEP_MAX, STEP_MAX)
     r = (u[:, None] + (noise[None, :] << 8)) & 0xFFFF
     moved = w + ((q[:, None] * x.astype(np.int64)[None, :] + r) >> 16)
     w[...] = np.clip(moved, -LARGEST, LARGEST)
