@@ -22,11 +22,10 @@ from trainbed.link.messages import TrainSamples, layout_of
 from trainbed.link.samples import SampleSet
 from trainbed.network.layers import Network
 from trainbed.planner.explain import explain_memory, explain_plan
-from trainbed.planner.int8.plan import Int8Plan, make_int8_plan
 from trainbed.planner.memory import MemoryReport, check_fit, estimated_ram, memory_report
 from trainbed.planner.parameters import Arrays
-from trainbed.planner.plan import Plan, make_plan
-from trainbed.quantise import input_numbers, quantise_data, quantise_parameters
+from trainbed.planner.plan import Plan
+from trainbed.precisions import in_numbers
 from trainbed.reference.random import initial_weights
 from trainbed.scenario.network import resolve_network
 from trainbed.scenario.scenario import Scenario, with_line
@@ -118,13 +117,8 @@ def prepare(scenario: Scenario, *, board: str | None = None) -> Prepared:
             base_dir=scenario.base_dir,
             seed=training.seed,
         )
-        if not scenario.precision.is_float:
-            data = quantise_data(data)
-    with with_line(scenario, "network"):
-        plan = _plan(scenario, network, data)
-    initial: Arrays = weights
-    if isinstance(plan, Int8Plan):
-        initial = quantise_parameters(plan, weights, data, n_samples=scenario.quantisation.calibration_samples)
+    made = in_numbers(scenario, network, weights, data, given=given is not None)
+    plan, data = made.plan, made.data
     samples = SampleFormat(
         x_dtype=data.train.x.dtype.name,
         n_inputs=data.train.x.shape[1],
@@ -136,32 +130,7 @@ def prepare(scenario: Scenario, *, board: str | None = None) -> Prepared:
     with with_line(scenario, "network"):
         sizes = _sizes(scenario, chosen, plan, samples, n_samples=len(data.train) + len(data.test))
     return Prepared(
-        scenario,
-        chosen,
-        network,
-        data,
-        plan,
-        samples,
-        sizes,
-        initial=initial,
-        sends_initial=given is not None or not plan.precision.is_float,
-    )
-
-
-def _plan(scenario: Scenario, network: Network, data: Data) -> Plan:
-    training, precision = scenario.training, scenario.precision
-    inference = training.epochs == 0
-    loss, optimizer, batch_size = training.loss, training.optimizer, training.batch_size
-    if precision.is_float:
-        return make_plan(network, loss=loss, optimizer=optimizer, batch_size=batch_size, inference=inference)
-    return make_int8_plan(
-        network,
-        loss=loss,
-        optimizer=optimizer,
-        batch_size=batch_size,
-        precision=precision,
-        input_numbers=input_numbers(data),
-        inference=inference,
+        scenario, chosen, network, data, plan, samples, sizes, initial=made.initial, sends_initial=made.sends_initial
     )
 
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from trainbed.planner.int8.plan import Int8Plan
 from trainbed.planner.parameters import Arrays
+from trainbed.planner.pow2.plan import Pow2Plan
 from trainbed.prepare import Prepared
 from trainbed.reference.int8.twin import Int8Twin
+from trainbed.reference.pow2.twin import Pow2Twin
 from trainbed.reference.random import shuffle
 from trainbed.reference.twin import BatchResult, Twin
 from trainbed.weights import named, pairs_of
@@ -43,6 +45,8 @@ def make_twin(prepared: Prepared) -> TrainingTwin:
     if isinstance(prepared.plan, Int8Plan):
         return Int8Twin(prepared.plan, prepared.initial)
     training = prepared.scenario.training
+    if isinstance(prepared.plan, Pow2Plan):
+        return Pow2Twin(prepared.plan, prepared.initial, seed=training.seed)
     twin = _Float32Twin(prepared.network, loss=training.loss, optimizer=training.optimizer, seed=training.seed)
     twin.set_weights(pairs_of(prepared.network, prepared.initial))
     return twin

@@ -37,6 +37,11 @@ def pairs_of(network: Network, arrays: Mapping[str, NDArray[np.generic]]) -> lis
     ]
 
 
+def float32_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, F32]:
+    """The same arrays, known to be float32."""
+    return {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+
+
 def load_weights(scenario: Scenario, network: Network) -> dict[str, F32] | None:
     """Initial weights a scenario names (``weights: {npz: path}``), by name; None when it names none.
 

@@ -27,10 +27,10 @@ class Role(str, Enum):
     """One bit per element: the activation's derivative is 1."""
     INDEX = "index"
     """Position of the maximum inside each pooling window, one byte each."""
-    SCRATCH = "scratch"
-    """What one operation needs beside its operands; ``tensor`` is the operation's name."""
     GRADIENT = "gradient"
     """Gradient of one layer's parameters, where it lives only until that layer's step."""
+    SCRATCH = "scratch"
+    """What one operation needs beside its operands; ``tensor`` is the operation's name."""
 
 
 @dataclass(frozen=True)

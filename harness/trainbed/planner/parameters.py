@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ class Field:
     """Name of a NumPy type; little-endian on every device."""
     shape: tuple[int, ...]
     in_flash: bool = False
+    rows: int = 1
+    """Outputs whose elements lie together on the device: blocks of so many of the first axis, input by input."""
     offset: int = 0
     """Bytes from the start of trn_parameters; 0 in flash, where each field is a constant of its own."""
 
@@ -48,6 +50,25 @@ class Field:
     def n_bytes(self) -> int:
         """Bytes without padding."""
         return self.count * np.dtype(self.dtype).itemsize
+
+    def as_stored(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
+        """The elements ``[count]`` in the device's order."""
+        flat = np.asarray(array).reshape(-1)
+        return flat[self._order()] if self.rows > 1 else flat
+
+    def from_stored(self, flat: NDArray[np.generic]) -> NDArray[np.generic]:
+        """The opposite of as_stored()."""
+        if self.rows > 1:
+            logical = np.empty_like(flat)
+            logical[self._order()] = flat
+            flat = logical
+        return flat.reshape(self.shape)
+
+    def _order(self) -> NDArray[np.int64]:
+        """Logical index of each stored element."""
+        index = np.arange(self.count).reshape(self.shape[0], -1)
+        blocks = [index[o : o + self.rows].T.reshape(-1) for o in range(0, len(index), self.rows)]
+        return np.concatenate(blocks)
 
 
 @dataclass(frozen=True)
@@ -96,7 +117,8 @@ class ParameterLayout:
                 arrays[field.name] = np.asarray(constants[field.name])
             else:
                 part = block[field.offset : field.offset + field.n_bytes]
-                arrays[field.name] = part.view(np.dtype(field.dtype).newbyteorder("<")).reshape(field.shape).copy()
+                stored = part.view(np.dtype(field.dtype).newbyteorder("<")).astype(field.dtype)
+                arrays[field.name] = field.from_stored(stored)
         return arrays
 
 
@@ -104,9 +126,7 @@ def lay_out(fields: Iterable[Field]) -> ParameterLayout:
     """Fields with their offsets: those in RAM one behind the other, each at a multiple of four bytes."""
     placed, at = [], 0
     for field in fields:
-        placed.append(
-            Field(field.layer, field.what, field.dtype, field.shape, field.in_flash, 0 if field.in_flash else at)
-        )
+        placed.append(replace(field, offset=0 if field.in_flash else at))
         if not field.in_flash:
             at += _aligned(field.n_bytes)
     return ParameterLayout(tuple(placed))
@@ -131,5 +151,5 @@ def _bytes_of(field: Field, array: NDArray[np.generic]) -> NDArray[np.uint8]:
     assert array.dtype == np.dtype(field.dtype) and array.shape == field.shape, (
         f"{field.name}: {array.dtype}{list(array.shape)}, planned {field.dtype}{list(field.shape)}"
     )
-    little = np.ascontiguousarray(array, dtype=np.dtype(field.dtype).newbyteorder("<"))
+    little = np.ascontiguousarray(field.as_stored(array), dtype=np.dtype(field.dtype).newbyteorder("<"))
     return little.reshape(-1).view(np.uint8)

@@ -106,14 +106,14 @@ class Twin:
         bad = np.flatnonzero(~np.isfinite(losses))
         return BatchResult(losses, outputs, diverged_at=int(bad[0]) if bad.size else None)
 
-    def tensors(self, x: F32) -> dict[str, F32]:
-        """Outputs of all layers by name; the last one's before its activation."""
-        with np.errstate(all="ignore"):
-            return self._forward(x)[0]
-
     def predict(self, x: F32) -> F32:
         """Outputs ``[B, n_out]`` of any number of samples."""
         return self.evaluate(x, np.zeros((len(x), self.network.output_size), np.float32)).outputs
+
+    def tensors(self, x: F32) -> dict[str, F32]:
+        """Outputs of all layers by name, ``[B, H, W, C]``; of the last one its sums, before the activation."""
+        with np.errstate(all="ignore"):
+            return {name: values for name, values in self._forward(x)[0].items() if name != INPUT}
 
     def _forward(self, x: F32) -> tuple[dict[str, F32], dict[str, Any]]:
         """Outputs of all layers by name, and what the operators saved.

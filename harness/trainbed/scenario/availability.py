@@ -14,8 +14,6 @@ _LATER = "is not available in this version"
 def unavailable(keys: ScenarioKeys) -> Iterator[tuple[KeyPath, str]]:
     """Path and message of everything asked for that this version does not do."""
     training = keys.training
-    if training.precision not in ("float32", "uint8", "mixed", "int8_qas"):
-        yield ("training", "precision"), f"precision '{training.precision}' {_LATER}; float32 is"
     if training.fused:
         yield ("training", "fused"), f"fused multiply-add {_LATER}; leave 'fused' out"
     if keys.network.onnx is not None:
@@ -32,6 +30,16 @@ def unavailable(keys: ScenarioKeys) -> Iterator[tuple[KeyPath, str]]:
         yield ("update", "budget_bytes"), f"a search for what to update {_LATER}; give 'sparse' by hand"
     if keys.quantisation is not None and training.precision == "float32":
         yield ("quantisation",), "there is nothing to quantise in float32; set training.precision"
+    if keys.quantisation is not None:
+        pow2 = training.precision == "int8_pow2"
+        known = (
+            {"calibration_samples", "skip_zeros"}
+            if pow2
+            else set(type(keys.quantisation).model_fields) - {"skip_zeros"}
+        )
+        for name in sorted(keys.quantisation.model_fields_set - known):
+            has = ", ".join(sorted(known))
+            yield ("quantisation", name), f"{training.precision} has no '{name}'; it has {has}"
     for name in ("pretrain", "prune", "augment"):
         if getattr(keys, name) is not None:
             yield (name,), f"'{name}' {_LATER}"

@@ -226,6 +226,7 @@ class QuantisationKeys(Keys):
     error_range: Literal["fixed", "ema"] = "ema"
     accumulators: Literal["int32", "int16"] = "int32"
     calibration_samples: Count = 64
+    skip_zeros: bool = False
 
 
 class DynamicUpdate(Keys):

@@ -6,6 +6,8 @@
 #ifndef TRN_POW2_BASE_H
 #define TRN_POW2_BASE_H
 
+#include <string.h>
+
 #include "trn/base.h"
 
 /* Outputs that share one pass over the inputs: weights [block][input][output of the block], the last block with what is left. */
@@ -66,6 +68,24 @@ TRN_KERNEL int16_t trn_pow2_error(int32_t v)
 {
     return v < -TRN_POW2_ERROR_MAX ? (int16_t)-TRN_POW2_ERROR_MAX
            : v > TRN_POW2_ERROR_MAX ? (int16_t)TRN_POW2_ERROR_MAX : (int16_t)v;
+}
+
+/* floor(v 2^fraction + 1/2), clamped to +-2^24; v a finite float. From its bits: exact, and quick without an FPU. */
+TRN_KERNEL int32_t trn_pow2_fixed(float v, uint8_t fraction)
+{
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    const int16_t exponent = (int16_t)((bits >> 23) & 0xffu);
+    const int16_t shift = (int16_t)(150 - exponent - fraction);
+    if (exponent == 0 || shift > 30) {
+        return 0;
+    }
+    int32_t q = (int32_t)((bits & UINT32_C(0x7fffff)) | UINT32_C(0x800000));
+    q = (bits >> 31) != 0u ? -q : q;
+    if (shift > 0) {
+        return (q + (INT32_C(1) << (shift - 1))) >> shift;
+    }
+    return shift == 0 ? q : q < 0 ? -(INT32_C(1) << 24) : INT32_C(1) << 24;
 }
 
 /* Outputs in the block that starts at output o. */

@@ -16,6 +16,13 @@
 /* Steps are clamped so that q x + r fits 24 bits for every input. */
 #define TRN_POW2_STEP_MAX 32512
 
+/* Learning rate on the device: lr 2^exponent, rounded half up, at most 65535. */
+TRN_KERNEL uint16_t trn_pow2_rate(float lr, uint8_t exponent)
+{
+    const int32_t rate = trn_pow2_fixed(lr, exponent);
+    return rate > 65535 ? (uint16_t)65535u : (uint16_t)rate;
+}
+
 /* Error of an output times the learning rate, as the step of its weights: q = -e rate / 2^8, rounded half up. */
 TRN_KERNEL int16_t trn_pow2_step_of(int16_t e, uint16_t rate)
 {

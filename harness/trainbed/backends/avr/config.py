@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from trainbed.avr.image import RAM_SPACE, flash_segments
 from trainbed.backends.base import GuestImage
-from trainbed.backends.qemu.config import read_symbols
+from trainbed.backends.ported import read_symbols
 from trainbed.boards import Board, Memory
 from trainbed.errors import BuildError, InputError
 from trainbed.toolchain.avr_linker import MAPPED_AT

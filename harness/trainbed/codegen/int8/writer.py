@@ -86,6 +86,8 @@ class Int8Writer(Float32Writer):
             name = f"{self._places.name(call.layer)}_{call.verb}"
             self._instances[call.key] = name
             self._definitions.append(call.definition(name))
+            self.users[name] = (call.verb, [])
+        self.users[name][1].append(call.layer.name)
         return f"{name}({', '.join(call.arguments)});"
 
     def _float_names(self) -> set[str]:

@@ -62,7 +62,5 @@ def unpack_rows(packed: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """The inverse of ``pack_rows`` for weights of this shape."""
     n_out = shape[0]
     n_in = packed.size // n_out
-    blocks = [
-        packed[o * n_in : min(o + ROWS, n_out) * n_in].reshape(n_in, -1).T for o in range(0, n_out, ROWS)
-    ]
+    blocks = [packed[o * n_in : min(o + ROWS, n_out) * n_in].reshape(n_in, -1).T for o in range(0, n_out, ROWS)]
     return np.concatenate(blocks).reshape(shape)

@@ -15,6 +15,9 @@ from trainbed.reference.random import random_at
 STEP_MAX = 32_512
 """Steps are clamped so that q x + r fits 24 bits for every input."""
 
+STEP_STREAM = 0x27D4EB2F
+"""Sets the random bits of the steps apart from the seed's other uses."""
+
 Errors = NDArray[np.int16]
 
 
