@@ -58,4 +58,5 @@ def in_numbers(scenario: Scenario, network: Network, weights: Arrays, data: Data
             inference=inference,
         )
     n_samples = scenario.quantisation.calibration_samples
-    return InNumbers(int8, quantise_parameters(int8, float32_arrays(weights), data, n_samples=n_samples), data, not inference)
+    initial = quantise_parameters(int8, float32_arrays(weights), data, n_samples=n_samples)
+    return InNumbers(int8, initial, data, not inference)
