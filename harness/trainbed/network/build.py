@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypedDict
 
 from typing_extensions import Unpack
@@ -13,6 +14,8 @@ from trainbed.network.layers import INPUT, Activation, Initializer, Kind, Layer,
 
 Shape = tuple[int, int, int]
 Pair = tuple[int, int]
+Padding = str | tuple[int, int, int, int]
+"""``valid``, ``same``, or rows and columns of zeros: top, left, bottom, right."""
 
 _RELU_LIKE = (Activation.RELU, Activation.RELU6, Activation.LEAKY_RELU)
 _LARGEST = 32_767
@@ -29,6 +32,10 @@ class Common(TypedDict, total=False):
     activation: Activation | str | None
     trainable: bool
     initializer: Initializer | str | None
+
+
+def _outputs(size: int, kernel: int, stride: int, *, before: int, after: int) -> int:
+    return (size + before + after - kernel) // stride + 1
 
 
 def pair(value: int | Sequence[int]) -> Pair:
@@ -67,6 +74,23 @@ class NetworkBuilder:
         """Output shape of a layer (or of ``input``)."""
         return self._shapes[name]
 
+    def has(self, name: str) -> bool:
+        """True where a name is taken."""
+        return name in self._shapes
+
+    def kind_of(self, name: str) -> Kind | None:
+        """Kind of a layer; None for ``input``."""
+        return next((layer.kind for layer in self._layers if layer.name == name), None)
+
+    def activation_of(self, name: str) -> Activation:
+        """Activation of a layer; ``input`` has none."""
+        return next((layer.activation for layer in self._layers if layer.name == name), Activation.NONE)
+
+    def activate(self, name: str, activation: Activation) -> None:
+        """Give an activation to a layer that was added without one."""
+        index = next(i for i, layer in enumerate(self._layers) if layer.name == name)
+        self._layers[index] = replace(self._layers[index], activation=activation)
+
     @property
     def last(self) -> str:
         """Name of the layer added last, or ``input``."""
@@ -83,7 +107,7 @@ class NetworkBuilder:
         filters: int,
         kernel: int | Sequence[int],
         stride: int | Sequence[int] = 1,
-        padding: str = "valid",
+        padding: Padding = "valid",
         **common: Unpack[Common],
     ) -> str:
         """Convolution with bias."""
@@ -96,7 +120,7 @@ class NetworkBuilder:
         self,
         kernel: int | Sequence[int],
         stride: int | Sequence[int] = 1,
-        padding: str = "valid",
+        padding: Padding = "valid",
         multiplier: int = 1,
         **common: Unpack[Common],
     ) -> str:
@@ -173,7 +197,7 @@ class NetworkBuilder:
                 f"reads '{source}', which is no earlier layer (there are: {', '.join(self._shapes)})", layer=name
             )
 
-    def _window(self, name: str, source: str, kernel: Pair, stride: Pair, padding: str) -> tuple[Window, int, int]:
+    def _window(self, name: str, source: str, kernel: Pair, stride: Pair, padding: Padding) -> tuple[Window, int, int]:
         height, width, _ = self._shapes[source]
         if min(*kernel, *stride) < 1:
             raise NetworkError(f"kernel {list(kernel)} and stride {list(stride)} must be at least 1", layer=name)
@@ -181,6 +205,14 @@ class NetworkBuilder:
             rows, columns = -(-height // stride[0]), -(-width // stride[1])
             top = max((rows - 1) * stride[0] + kernel[0] - height, 0) // 2
             left = max((columns - 1) * stride[1] + kernel[1] - width, 0) // 2
+            return Window(*kernel, *stride, top, left), rows, columns
+        if not isinstance(padding, str):
+            top, left, bottom, right = padding
+            rows = _outputs(height, kernel[0], stride[0], before=top, after=bottom)
+            columns = _outputs(width, kernel[1], stride[1], before=left, after=right)
+            if min(rows, columns) < 1 or max(top, bottom) >= kernel[0] or max(left, right) >= kernel[1]:
+                what = f"a {kernel[0]}x{kernel[1]} window does not fit into {source}, {height}x{width}"
+                raise NetworkError(f"{what}, padded by {list(padding)}", layer=name)
             return Window(*kernel, *stride, top, left), rows, columns
         if kernel[0] > height or kernel[1] > width:
             what = f"a {kernel[0]}x{kernel[1]} window does not fit into {source}, {height}x{width}"

@@ -9,6 +9,8 @@ from enum import Enum
 
 import numpy as np
 
+from trainbed.network.layers import Activation
+
 
 class Loss(str, Enum):
     """Loss of one sample; the cross-entropies are fused with sigmoid and softmax."""
@@ -16,6 +18,13 @@ class Loss(str, Enum):
     MSE = "mse"
     BINARY_CROSSENTROPY = "binary_crossentropy"
     CATEGORICAL_CROSSENTROPY = "categorical_crossentropy"
+
+    @property
+    def needs(self) -> Activation | None:
+        """Activation of the last layer the loss is fused with; None: any."""
+        if self is Loss.MSE:
+            return None
+        return Activation.SIGMOID if self is Loss.BINARY_CROSSENTROPY else Activation.SOFTMAX
 
 
 @dataclass(frozen=True)
