@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -15,6 +15,7 @@ from trainbed.boards import Board, load_board
 from trainbed.codegen.config import LinkSizes, SampleFormat, write_config
 from trainbed.codegen.messages import messages_header
 from trainbed.codegen.model import write_model
+from trainbed.data.augment import Augmentation, augmentation_of, balanced
 from trainbed.data.load import Data, load_data
 from trainbed.errors import DoesNotFit
 from trainbed.link.frames import raw_bytes
@@ -26,11 +27,15 @@ from trainbed.planner.memory import MemoryReport, check_fit, estimated_ram, memo
 from trainbed.planner.parameters import Arrays
 from trainbed.planner.plan import Plan
 from trainbed.precisions import in_numbers
+from trainbed.pretrain.events import HostEvent, Tell
 from trainbed.reference.random import initial_weights
-from trainbed.scenario.network import resolve_network
+from trainbed.scenario.network import resolve
 from trainbed.scenario.scenario import Scenario, with_line
 from trainbed.toolchain.firmware import BuildOptions, Firmware, build
 from trainbed.weights import load_weights, named
+
+if TYPE_CHECKING:
+    from trainbed.pretrain.pretrain import Pretrained
 
 _TX_BYTES = 1024
 _RX_RESIDENT_BYTES = 2048
@@ -56,6 +61,9 @@ class Prepared:
     """Parameters before training, by the names of the plan's fields."""
     sends_initial: bool
     """The device is sent the initial parameters; else it makes the same ones with its own seeded generator."""
+    augmentation: Augmentation | None = None
+    """How the training samples of each epoch are made; None: they are the same in all."""
+    pretrained: Pretrained | None = None
 
     def inputs(self, samples: SampleSet) -> NDArray[Any]:
         """Samples as the network reads them: ``[n, H, W, C]``, float32, or the codes in the integer precisions."""
@@ -98,16 +106,19 @@ class Built:
         return f"{explain_plan(self.prepared.plan)}\n\n{memory}"
 
 
-def prepare(scenario: Scenario, *, board: str | None = None) -> Prepared:
-    """Resolve, load and plan. Raises ScenarioError (with the line to blame) and other InputErrors; builds nothing."""
+def prepare(scenario: Scenario, *, board: str | None = None, tell: Tell | None = None) -> Prepared:
+    """Resolve, load, plan and, where the scenario asks for it, pre-train on the host.
+
+    The device's firmware is not built. ``tell``: told of every epoch on the host. Raises ScenarioError (with the line
+    to blame) and other InputErrors; where it pre-trains, what the native backend raises, too.
+    """
     with with_line(scenario, "board"):
         chosen = load_board(board or scenario.board)
         if scenario.link.baud is not None:
             chosen = replace(chosen, baud=scenario.link.baud)
-    network = resolve_network(scenario)
+    resolved = resolve(scenario)
+    network = resolved.network
     training = scenario.training
-    given = load_weights(scenario, network)
-    weights = given or named(network, initial_weights(network, training.seed))
     with with_line(scenario, "data"):
         data = load_data(
             scenario.data,
@@ -117,6 +128,43 @@ def prepare(scenario: Scenario, *, board: str | None = None) -> Prepared:
             base_dir=scenario.base_dir,
             seed=training.seed,
         )
+    with with_line(scenario, "augment"):
+        augmentation = augmentation_of(scenario.augment, network.input_shape, seed=training.seed)
+        if scenario.augment is not None and scenario.augment.balance:
+            data = replace(data, train=balanced(data.train))
+    given = load_weights(scenario, network)
+    if given is None and resolved.weights is not None:
+        given = named(network, resolved.weights)
+    # Before the host trains for long: what cannot be deployed is refused here.
+    prepared = assemble(scenario, chosen, network, data, given=given, augmentation=augmentation)
+    if scenario.pretrain is None:
+        return prepared
+    from trainbed.pretrain.pretrain import pretrain  # late: its native engine prepares and builds a firmware of its own
+
+    pretrained = pretrain(scenario, resolved, initial=given, tell=tell if tell is not None else _ignore)
+    given = named(network, pretrained.weights)
+    prepared = assemble(scenario, chosen, network, data, given=given, augmentation=augmentation)
+    return replace(prepared, pretrained=pretrained)
+
+
+def _ignore(event: HostEvent) -> None:
+    """The listener of a pre-training nobody watches."""
+
+
+def assemble(
+    scenario: Scenario,
+    board: Board,
+    network: Network,
+    data: Data,
+    *,
+    given: Arrays | None,
+    augmentation: Augmentation | None,
+) -> Prepared:
+    """Plan the training of a network on a board, with its data, from ``given`` weights; None: from the seeded ones.
+
+    Raises ScenarioError.
+    """
+    weights = given or named(network, initial_weights(network, scenario.training.seed))
     made = in_numbers(scenario, network, weights, data, given=given is not None)
     plan, data = made.plan, made.data
     samples = SampleFormat(
@@ -128,9 +176,19 @@ def prepare(scenario: Scenario, *, board: str | None = None) -> Prepared:
         offset=float(data.x_offset),
     )
     with with_line(scenario, "network"):
-        sizes = _sizes(scenario, chosen, plan, samples, n_samples=len(data.train) + len(data.test))
+        n_samples = len(data.train) + len(data.test)
+        sizes = _sizes(scenario, board, plan, samples, n_samples=n_samples, varied=augmentation is not None)
     return Prepared(
-        scenario, chosen, network, data, plan, samples, sizes, initial=made.initial, sends_initial=made.sends_initial
+        scenario,
+        board,
+        network,
+        data,
+        plan,
+        samples,
+        sizes,
+        initial=made.initial,
+        sends_initial=made.sends_initial,
+        augmentation=augmentation,
     )
 
 
@@ -173,8 +231,13 @@ def _build(prepared: Prepared, options: BuildOptions, *, shared_shapes: bool, so
         return build(prepared.board, generated=generated, options=options, firmware=sources)
 
 
-def _sizes(scenario: Scenario, board: Board, plan: Plan, samples: SampleFormat, *, n_samples: int) -> LinkSizes:
-    """Buffers of the link, and whether the samples stay on the device: if the scenario does not say, when they fit."""
+def _sizes(
+    scenario: Scenario, board: Board, plan: Plan, samples: SampleFormat, *, n_samples: int, varied: bool
+) -> LinkSizes:
+    """Buffers of the link, and whether the samples stay on the device: if the scenario does not say, when they fit.
+
+    ``varied``: every epoch has samples of its own, which cannot stay.
+    """
     one_sample = -(-raw_bytes(layout_of(TrainSamples).n_bytes + samples.sample_bytes) // 4) * 4
     rx_resident, rx_stream, tx = _RX_RESIDENT_BYTES, _RX_STREAM_BYTES, _TX_BYTES
     if board.link_bytes is not None:
@@ -189,6 +252,9 @@ def _sizes(scenario: Scenario, board: Board, plan: Plan, samples: SampleFormat, 
         return estimated_ram(plan, board, sample_bytes=sample_bytes, link_bytes=link_bytes) <= room
 
     wanted = scenario.link.dataset
+    if varied and wanted == "resident":
+        raise scenario.error("augmented samples are others in every epoch: they are streamed", "link.dataset")
+    wanted = "stream" if varied else wanted
     keep = wanted == "resident" or (wanted is None and n_samples <= _MAX_RESIDENT and fits(resident))
     if keep and n_samples > _MAX_RESIDENT:
         raise scenario.error(

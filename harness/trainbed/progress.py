@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from trainbed.backends.base import Cost
 from trainbed.curves import printable, sparkline
+from trainbed.pretrain.events import HostEvent, PretrainDone, PretrainEpoch
 from trainbed.trainer import Diverged, EpochDone, Evaluated, Event, Started
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class View(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def show(self, event: Event | Built | Cost) -> None:
+    def show(self, event: Event | Built | Cost | HostEvent) -> None:
         """Take notice of one event."""
         ...
 
@@ -51,7 +52,9 @@ class Progress:
 
     def take(self, event: object) -> None:
         """Learn from an event."""
-        if isinstance(event, Started):
+        if isinstance(event, (PretrainEpoch, PretrainDone)):
+            self.stage = event.line()
+        elif isinstance(event, Started):
             self._since = time.monotonic()
             kept = "on the device" if event.resident else "streamed"
             self.stage = f"training, {event.n_train} samples {kept}"
@@ -111,15 +114,22 @@ class PlainView(SilentView):
     def show(self, event: object) -> None:
         """Print a line where there is news worth one."""
         self.progress.take(event)
-        done = len(self.progress.losses)
-        every = -(-self.progress.epochs // (MAX_LINES - 1))
-        if isinstance(event, (Started, Diverged)):
+        if isinstance(event, PretrainEpoch):
+            if _worth_a_line(event.epoch + 1, event.epochs):
+                self._print(self.progress.stage)
+        elif isinstance(event, (PretrainDone, Started, Diverged)):
             self._print(self.progress.stage)
-        elif isinstance(event, EpochDone) and (done == 1 or done % every == 0 or done == self.progress.epochs):
+        elif isinstance(event, EpochDone) and _worth_a_line(len(self.progress.losses), self.progress.epochs):
             self._print(self.progress.line())
 
     def _print(self, text: str) -> None:
         print(text, file=self.stream, flush=True)
+
+
+def _worth_a_line(done: int, epochs: int) -> bool:
+    """The first, the last and evenly spaced ones: at most MAX_LINES of all."""
+    every = -(-epochs // (MAX_LINES - 1))
+    return done == 1 or done % every == 0 or done == epochs
 
 
 class LiveView(SilentView):

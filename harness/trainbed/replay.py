@@ -63,6 +63,8 @@ def replay(prepared: Prepared, *, epochs: int | None = None) -> NDArray[np.float
     t = data.targets_of(data.train)
     n = len(data.train)
     for epoch in range(training.epochs if epochs is None else epochs):
+        if prepared.augmentation is not None:
+            x = prepared.inputs(prepared.augmentation.epoch(data.train, epoch))
         order = np.asarray(shuffle(training.seed, epoch, n)) if training.shuffle else np.arange(n)
         twin.set_lr(np.float32(training.optimizer.lr_of(epoch)))
         for start in range(0, n, training.batch_size):

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import io
 import json
 import math
 import os
@@ -26,6 +28,9 @@ FIRMWARE_FILE = "firmware.elf"
 PLAN_FILE = "plan.json"
 PROFILE_FILE = "profile.json"
 POST_MORTEM_FOLDER = "post_mortem"
+PRETRAIN_FILE = "pretrain.json"
+PRETRAINED_FILE = "pretrained.npz"
+PREVIEW_FILE = "augmented.png"
 
 
 class Verdict(str, Enum):
@@ -235,25 +240,41 @@ def weights_sha256(arrays: Iterable[NDArray[Any]]) -> str:
 def clear_run(out: Path) -> None:
     """Make the output folder and take an older result out of it, so that a run that breaks leaves none."""
     out.mkdir(parents=True, exist_ok=True)
-    for name in (RESULT_FILE, WEIGHTS_FILE, FIRMWARE_FILE, PLAN_FILE, PROFILE_FILE):
+    kept = (RESULT_FILE, WEIGHTS_FILE, FIRMWARE_FILE, PLAN_FILE, PROFILE_FILE)
+    for name in (*kept, PRETRAIN_FILE, PRETRAINED_FILE, PREVIEW_FILE):
         (out / name).unlink(missing_ok=True)
     shutil.rmtree(out / POST_MORTEM_FOLDER, ignore_errors=True)
 
 
-def save_run(out: Path, result: Result, *, weights: Mapping[str, NDArray[Any]], elf: Path) -> None:
-    """Keep a complete run in the output folder: firmware.elf, weights.npz and, last, result.json.
+def save_run(
+    out: Path,
+    result: Result,
+    *,
+    weights: Mapping[str, NDArray[Any]],
+    elf: Path,
+    extras: Mapping[str, bytes] = types.MappingProxyType({}),
+) -> None:
+    """Keep a complete run in the output folder: firmware.elf, weights.npz, ``extras`` by name and, last, result.json.
 
     Each file appears whole or not at all. ``weights``: array of each parameter by name, in the order of weights_sha256.
     """
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / FIRMWARE_FILE, lambda temporary: shutil.copyfile(elf, temporary))
 
-    def write_weights(temporary: Path) -> None:
-        with temporary.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **{name: np.asarray(array) for name, array in weights.items()})
-
-    write_whole(out / WEIGHTS_FILE, write_weights)
+    for name, content in {WEIGHTS_FILE: npz_bytes(weights), **extras}.items():
+        write_whole(out / name, functools.partial(_put, content))
     write_whole(out / RESULT_FILE, lambda temporary: temporary.write_text(result.to_json(), encoding="utf-8"))
+
+
+def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """The content of an npz file; the same arrays give the same bytes."""
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=False, **{name: np.asarray(array) for name, array in arrays.items()})
+    return stream.getvalue()
+
+
+def _put(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:

@@ -27,12 +27,23 @@ from trainbed.facts import Finished, Training, make_result
 from trainbed.link.client import Client, LinkCounters
 from trainbed.link.faults import FaultRates, Faults
 from trainbed.prepare import Built, Prepared, build_firmware, prepare
-from trainbed.result import Expectation, Result, save_run, weights_sha256
+from trainbed.pretrain.events import HostEvent
+from trainbed.result import (
+    PRETRAIN_FILE,
+    PRETRAINED_FILE,
+    PREVIEW_FILE,
+    Expectation,
+    Result,
+    npz_bytes,
+    save_run,
+    weights_sha256,
+)
 from trainbed.scenario.scenario import Scenario
 from trainbed.scenario.schema import ExpectKeys
 from trainbed.trainer import Course, Diverged, EpochDone, Evaluated, Event, Started, Trainer
+from trainbed.weights import named
 
-OnEvent = Callable[[Built | Event], None]
+OnEvent = Callable[[Built | Event | HostEvent], None]
 MakeGuest = Callable[[Board, str, GuestImage], Guest]
 
 DEFAULT_GUEST_S = 1.0
@@ -53,7 +64,7 @@ class Session:
         on_event: OnEvent | None = None,
         guest: MakeGuest = open_guest,
     ) -> None:
-        """Check, load and plan; nothing is built yet.
+        """Check, load, plan and pre-train; the device's firmware is not built yet.
 
         ``backend``, ``board``: others than the scenario's. ``sanitize``: see BuildOptions. ``firmware``: folder with
         the sources of the runtime; None: the one trainbed came with. ``on_event``: told of the firmware and of the
@@ -61,12 +72,12 @@ class Session:
         MissingTool.
         """
         self._started = time.monotonic()
-        self.prepared: Prepared = prepare(scenario, board=board)
-        self.backend = choose_backend(self.prepared.board, backend or scenario.backend)
         self._sanitize = sanitize
         self._firmware = firmware
         self._open_guest = guest
         self._tell = on_event if on_event is not None else _ignore
+        self.prepared: Prepared = prepare(scenario, board=board, tell=self._tell)
+        self.backend = choose_backend(self.prepared.board, backend or scenario.backend)
         self._built: Built | None = None
         self._guest: Guest | None = None
         self._broken: GuestError | None = None
@@ -138,7 +149,9 @@ class Session:
             targets=self.prepared.target_table,
             fingerprint=self.prepared.plan.fingerprint,
         )
-        self._trainer = Trainer(self.link, data.train, data.test, course, weights=self._initial())
+        augmentation = self.prepared.augmentation
+        vary = augmentation.epoch if augmentation is not None else None
+        self._trainer = Trainer(self.link, data.train, data.test, course, weights=self._initial(), vary=vary)
         self._events = self._trainer.run()
         with self._unbroken():
             started = next(self._events)
@@ -186,7 +199,8 @@ class Session:
         return self._result
 
     def save(self, out: Path) -> None:
-        """Keep the run in a folder: firmware.elf, weights.npz, plan.json, profile.json, result.json.
+        """Keep the run in a folder: firmware.elf, weights.npz, plan.json, profile.json, result.json,
+        and what the host made of weights and data before.
 
         Its result() must have been asked for.
         """
@@ -195,7 +209,8 @@ class Session:
         from trainbed.report.record import save_record  # late: a run that is not kept is not to load it
 
         save_record(out, self._finished)
-        save_run(out, self._result, weights=self.parameters(), elf=self.build().firmware.image.elf)
+        elf = self.build().firmware.image.elf
+        save_run(out, self._result, weights=self.parameters(), elf=elf, extras=self._host_files())
 
     def close(self) -> None:
         """Power off; safe to call twice and after an error."""
@@ -296,6 +311,18 @@ class Session:
         return evaluate(expect, self._result or self._snapshot(), reference_ulp=ulp)[0]
 
     # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _host_files(self) -> dict[str, bytes]:
+        """Pre-trained weights and their record; a sheet of augmented images."""
+        prepared, files = self.prepared, {}
+        if prepared.pretrained is not None:
+            files[PRETRAIN_FILE] = prepared.pretrained.record.to_json().encode()
+            files[PRETRAINED_FILE] = npz_bytes(named(prepared.network, prepared.pretrained.weights))
+        if prepared.augmentation is not None:
+            from trainbed.data.preview import preview_sheet  # late: few runs need it
+
+            files[PREVIEW_FILE] = preview_sheet(prepared.augmentation, prepared.data.train)
+        return files
 
     def _forget(self) -> None:
         """What was known of a guest that is no more."""
@@ -408,7 +435,7 @@ class Session:
         return self._ulp[0]
 
 
-def _ignore(event: Built | Event) -> None:
+def _ignore(event: Built | Event | HostEvent) -> None:
     """The listener of a run nobody watches."""
 
 

@@ -26,6 +26,9 @@ from trainbed.network.training import Optimizer
 Order = Callable[[int, int, int], NDArray[np.int64]]
 """(seed, epoch, n) -> the order in which samples 0..n-1 are trained in that epoch."""
 
+Vary = Callable[[SampleSet, int], SampleSet]
+"""(training samples, epoch) -> the samples trained in that epoch, as many and of the same form."""
+
 
 @dataclass(frozen=True)
 class Course:
@@ -144,6 +147,8 @@ class Trainer:
     course: Course
     weights: NDArray[np.float32] | None = None
     order: Order = seeded_order
+    vary: Vary | None = None
+    """Makes the training samples of each epoch; None: they are the same in all."""
     _resident: bool = field(default=False, init=False)
 
     def run(self) -> Iterator[Event]:
@@ -231,6 +236,8 @@ class Trainer:
             raise DataError("the training set is empty")
 
     def _choose_resident(self, info: Info) -> bool:
+        if self.vary is not None:
+            return False  # an epoch's own samples cannot stay
         needed = len(self.train) + self._n_test()
         fits = needed <= info.resident_samples
         if self.course.resident and not fits:
@@ -249,9 +256,10 @@ class Trainer:
         n = len(order)
         per_message = self.client.samples_per_message(TrainIndexed if self._resident else TrainSamples)
         device_cycles = 0
+        samples = self.train if self.vary is None else self.vary(self.train, epoch)
         self.client.begin_epoch(epoch, lr=self.course.optimizer.lr_of(epoch))
         for piece in pieces(n, self.course.batch_size, per_message=per_message):
-            state = self._train_piece(piece, order[piece.start : piece.start + piece.n])
+            state = self._train_piece(piece, order[piece.start : piece.start + piece.n], samples)
             device_cycles += state.device_cycles
             if state.status == TrainStatus.DIVERGED:
                 return self._diverged(epoch, order, state)
@@ -265,10 +273,10 @@ class Trainer:
             device_cycles=device_cycles,
         )
 
-    def _train_piece(self, piece: Piece, chosen: NDArray[np.int64]) -> Trained:
+    def _train_piece(self, piece: Piece, chosen: NDArray[np.int64], samples: SampleSet) -> Trained:
         if self._resident:
             return self.client.train_indexed(piece.start, chosen.astype(np.uint16), batch_samples=piece.batch_samples)
-        return self.client.train_samples(piece.start, self.train.encode(chosen), batch_samples=piece.batch_samples)
+        return self.client.train_samples(piece.start, samples.encode(chosen), batch_samples=piece.batch_samples)
 
     def _diverged(self, epoch: int, order: NDArray[np.int64], state: Trained) -> Diverged:
         position = state.diverged_at

@@ -168,12 +168,8 @@ def test_a_mistake_is_refused_at_its_line(scenario_file: Write, old: str, new: s
             "precision 'uint8' is not available in this version; float32 is",
         ),
         ("loss: mse", "fused: true\n  loss: mse", 11, "fused multiply-add is not available"),
-        ("- flatten", "- batch_norm", 8, "layer 'batch_norm' is not available"),
-        ("- flatten", "- inverted_residual: {filters: 8}", 8, "layer 'inverted_residual' is not available"),
         ("expect: {}", "update: {budget_bytes: 4000}", 16, "'update' is not available in this version; 'all' is"),
         ("expect: {}", "quantisation: {rounding: stochastic}", 16, "'quantisation' is not available"),
-        ("expect: {}", "augment: {rotation: 10, horizontal_flip: true}", 16, "'augment' is not available"),
-        ("expect: {}", "prune: {initial: 0, final: 0.5, steps: 10}", 16, "'prune' is not available"),
     ],
 )
 def test_a_feature_to_come_is_refused_not_ignored(

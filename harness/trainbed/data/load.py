@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainbed.data.fit import fit_images, select_classes
 from trainbed.data.generated import generate
 from trainbed.data.npz import load_npz
 from trainbed.data.raw import Raw, is_labels
@@ -63,17 +64,20 @@ def load_data(
     data: GeneratedData | SklearnData | NpzData,
     input_shape: tuple[int, int, int],
     *,
-    n_outputs: int,
+    n_outputs: int | None,
     loss: Loss,
     base_dir: Path,
     seed: int,
 ) -> Data:
     """Load the data of a scenario for a network of ``input_shape`` (H, W, C) and ``n_outputs`` outputs.
 
-    ``base_dir``: folder relative paths start from. ``seed``: used where the data name none of their own.
+    ``n_outputs`` None: as many as there are labels. ``base_dir``: folder relative paths start from. ``seed``: used
+    where the data name none of their own.
     Raises DataError naming the source and the key to blame, MissingTool when scikit-learn is needed and absent.
     """
     raw = _read(data, base_dir=base_dir, seed=seed)
+    if isinstance(data, NpzData) and data.fit:
+        raw = fit_images(raw, input_shape)
     raw = replace(
         raw,
         x_train=_shaped(raw.x_train, input_shape, raw.origin, "x_train"),
@@ -81,6 +85,7 @@ def load_data(
     )
     for part in ("train", "test"):
         _check_counts(raw, part)
+    n_outputs = _count_outputs(raw) if n_outputs is None else n_outputs
     targets, y_train, y_test = _targets(raw, n_outputs)
     _check_loss(raw, loss, targets, y_train, y_test)
     return Data(
@@ -97,6 +102,8 @@ def _read(data: GeneratedData | SklearnData | NpzData, *, base_dir: Path, seed: 
     if isinstance(data, GeneratedData):
         return generate(data, seed=seed)
     raw = load_sklearn(data, seed=seed) if isinstance(data, SklearnData) else load_npz(data, base_dir=base_dir)
+    if data.classes is not None:
+        raw = select_classes(raw, data.classes)
     return replace(
         raw,
         x_train=_first(raw.x_train, data.train, raw.origin, "x_train"),
@@ -127,6 +134,14 @@ def _shaped(x: NDArray[Any], shape: tuple[int, int, int], origin: str, key: str)
             f"the network's input {list(shape)} takes {n_inputs}"
         )
     return np.ascontiguousarray(x.reshape(len(x), n_inputs))
+
+
+def _count_outputs(raw: Raw) -> int:
+    """Labels 0..n-1, or values per sample."""
+    y = _column(raw.y_train)
+    if is_labels(y):
+        return max(int(y.max()) + 1, 2)
+    return 1 if y.ndim < 2 else int(y[0].size)
 
 
 def _check_counts(raw: Raw, part: str) -> None:

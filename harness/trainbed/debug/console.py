@@ -9,6 +9,7 @@ from trainbed.debug.post_mortem import load, render
 from trainbed.debug.session import Attach, copy_sources, debug_scenario
 from trainbed.errors import InputError
 from trainbed.prepare import Built
+from trainbed.pretrain.events import HostEvent
 from trainbed.scenario.scenario import Scenario
 from trainbed.trainer import EpochDone, Event
 
@@ -39,6 +40,6 @@ def show_post_mortem(folder: Path) -> None:
         raise InputError(f"{folder} holds no state of a guest that broke: {error}") from None
 
 
-def _follow(event: Built | Event) -> None:
+def _follow(event: Built | Event | HostEvent) -> None:
     if isinstance(event, EpochDone):
         print(f"epoch {event.epoch + 1}: loss {event.loss:.6g}", flush=True)

@@ -16,11 +16,6 @@ def unavailable(keys: ScenarioKeys) -> Iterator[tuple[KeyPath, str]]:
     training = keys.training
     if training.fused:
         yield ("training", "fused"), f"fused multiply-add {_LATER}; leave 'fused' out"
-    if keys.network.onnx is not None:
-        yield ("network", "onnx"), f"importing ONNX {_LATER}; describe the network with 'input' and 'layers'"
-    for i, layer in enumerate(keys.network.layers):
-        if layer.kind in ("batch_norm", "inverted_residual"):
-            yield ("network", "layers", i), f"layer '{layer.kind}' {_LATER}"
     if keys.update != "all" and training.precision not in ("uint8", "int8_qas"):
         yield (
             ("update",),
@@ -40,6 +35,8 @@ def unavailable(keys: ScenarioKeys) -> Iterator[tuple[KeyPath, str]]:
         for name in sorted(keys.quantisation.model_fields_set - known):
             has = ", ".join(sorted(known))
             yield ("quantisation", name), f"{training.precision} has no '{name}'; it has {has}"
-    for name in ("pretrain", "prune", "augment"):
-        if getattr(keys, name) is not None:
-            yield (name,), f"'{name}' {_LATER}"
+    if keys.pretrain is not None:
+        if keys.pretrain.precision != "float32":
+            yield ("pretrain", "precision"), f"the host trains in float32, not in '{keys.pretrain.precision}'"
+        if keys.pretrain.fused:
+            yield ("pretrain", "fused"), f"fused multiply-add on the host {_LATER}; leave 'fused' out"

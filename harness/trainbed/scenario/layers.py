@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -74,13 +75,18 @@ class PoolKeys(CommonKeys):
     stride: Pair | None = None
 
 
+class BatchNormKeys(CommonKeys):
+    """``batch_norm``: after a layer with weights and without activation."""
+
+
 class InvertedResidualKeys(WeightKeys):
-    """``inverted_residual {filters, expand, kernel, stride}``."""
+    """``inverted_residual {filters, expand, kernel, stride, batch_norm}``."""
 
     filters: Extent
     expand: Extent = 6
     kernel: Pair = (3, 3)
     stride: Pair = (1, 1)
+    batch_norm: bool = False
 
 
 class AddKeys(CommonKeys):
@@ -107,8 +113,15 @@ class LayerEntry(OneKey):
     global_avg_pool: CommonKeys | None = None
     flatten: CommonKeys | None = None
     add: AddKeys | None = None
-    batch_norm: WeightKeys | None = None
+    batch_norm: BatchNormKeys | None = None
     inverted_residual: InvertedResidualKeys | None = None
+
+
+class Composite(str, Enum):
+    """Layers of a scenario that become others before deployment."""
+
+    BATCH_NORM = "batch_norm"
+    INVERTED_RESIDUAL = "inverted_residual"
 
 
 @dataclass(frozen=True)
@@ -121,7 +134,7 @@ class LayerSpec:
     """
 
     name: str
-    kind: Kind
+    kind: Kind | Composite
     inputs: tuple[str, ...]
     line: int | None = None
     activation: Activation = Activation.NONE
@@ -133,6 +146,9 @@ class LayerSpec:
     stride: tuple[int, int] = (1, 1)
     padding: str = "valid"
     multiplier: int = 1
+    expand: int = 1
+    batch_norm: bool = False
+    """Batch normalisation between sum and activation while the host trains: of the layer, or of each in the block."""
 
 
 def layer_specs(entries: Sequence[LayerEntry], lines: Sequence[int | None]) -> tuple[LayerSpec, ...]:
@@ -191,7 +207,7 @@ def _spec(entry: LayerEntry, name: str, inputs: tuple[str, ...], line: int | Non
     weights = keys if isinstance(keys, WeightKeys) else None
     common: dict[str, Any] = {
         "name": name,
-        "kind": Kind(entry.kind),
+        "kind": _kind(entry.kind),
         "inputs": inputs,
         "line": line,
         "activation": keys.activation,
@@ -208,4 +224,17 @@ def _spec(entry: LayerEntry, name: str, inputs: tuple[str, ...], line: int | Non
         )
     if isinstance(keys, PoolKeys):
         return LayerSpec(**common, kernel=keys.size, stride=keys.stride or keys.size)
+    if isinstance(keys, InvertedResidualKeys):
+        return LayerSpec(
+            **common,
+            filters=keys.filters,
+            expand=keys.expand,
+            kernel=keys.kernel,
+            stride=keys.stride,
+            batch_norm=keys.batch_norm,
+        )
     return LayerSpec(**common)
+
+
+def _kind(word: str) -> Kind | Composite:
+    return Composite(word) if word in [composite.value for composite in Composite] else Kind(word)

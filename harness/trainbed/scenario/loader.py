@@ -9,20 +9,17 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from trainbed.boards import board_names, is_board_file
-from trainbed.network.layers import Activation
-from trainbed.network.training import Loss
 from trainbed.scenario.availability import unavailable
 from trainbed.scenario.diagnosis import scenario_error
 from trainbed.scenario.document import Document, read_document
-from trainbed.scenario.layers import LayerProblem, LayerSpec, layer_specs
+from trainbed.scenario.image_network import ImageNetworkKeys, image_layers
+from trainbed.scenario.layers import Composite, LayerProblem, LayerSpec, layer_specs
 from trainbed.scenario.overrides import apply_overrides
 from trainbed.scenario.scenario import NetworkSpec, Scenario
-from trainbed.scenario.schema import NetworkKeys, QuantisationKeys, ScenarioKeys
+from trainbed.scenario.schema import IMAGE_NETWORKS, NetworkKeys, QuantisationKeys, ScenarioKeys
 from trainbed.scenario.wording import did_you_mean
 
 SCHEMA = 1
-
-_NEEDS = {Loss.BINARY_CROSSENTROPY: Activation.SIGMOID, Loss.CATEGORICAL_CROSSENTROPY: Activation.SOFTMAX}
 
 
 def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
@@ -55,7 +52,9 @@ def check_document(document: Document) -> Scenario:
     elif board not in board_names():
         raise document.error(f"no board named '{keys.board}'{did_you_mean(keys.board, board_names())}", ("board",))
     network = _network(keys.network, document)
-    _loss_fits_the_last_layer(keys, network.layers[-1], document)
+    if network.layers:  # an ONNX file's are not known yet
+        _losses_fit_the_last_layer(keys, network.layers[-1], document)
+    _host_training_is_possible(keys, network.layers, document)
     return Scenario(
         name=keys.name,
         board=board,
@@ -70,25 +69,55 @@ def check_document(document: Document) -> Scenario:
         weights=keys.weights,
         quantisation=keys.quantisation or QuantisationKeys(),
         update=None if isinstance(keys.update, str) else keys.update,
+        pretrain=keys.pretrain,
+        prune=keys.prune,
+        augment=keys.augment,
         document=document,
     )
 
 
 def _network(keys: NetworkKeys, document: Document) -> NetworkSpec:
-    assert keys.input is not None  # the schema asks for it where there is no ONNX file
+    for kind in IMAGE_NETWORKS:
+        image: ImageNetworkKeys | None = getattr(keys, kind)
+        if image is not None:
+            layers = image_layers(kind, image, line=document.line_of(("network", kind)))
+            return NetworkSpec(image.input, layers, keys.trainable_last)
+    if keys.onnx is not None:
+        return NetworkSpec((0, 0, 0), (), keys.trainable_last, keys.onnx, keys.classes)
+    assert keys.input is not None  # the schema asks for it where there is no whole network
     lines = [document.line_of(("network", "layers", i)) for i in range(len(keys.layers))]
     try:
-        return NetworkSpec(input_shape=keys.input, layers=layer_specs(keys.layers, lines))
+        return NetworkSpec(keys.input, layer_specs(keys.layers, lines), keys.trainable_last)
     except LayerProblem as problem:
         hint = did_you_mean(problem.message.split("'")[3], problem.known) if problem.known else ""
         raise document.error(problem.message + hint, ("network", "layers", problem.index)) from None
 
 
-def _loss_fits_the_last_layer(keys: ScenarioKeys, last: LayerSpec, document: Document) -> None:
-    needed = _NEEDS.get(keys.training.loss)
-    if needed is not None and last.activation is not needed:
+def _losses_fit_the_last_layer(keys: ScenarioKeys, last: LayerSpec, document: Document) -> None:
+    for section, training in (("training", keys.training), ("pretrain", keys.pretrain)):
+        needed = training.loss.needs if training is not None else None
+        if training is not None and needed is not None and last.activation is not needed:
+            raise document.error(
+                f"{training.loss.value} needs {needed.value} at the last layer, "
+                f"'{last.name}' has {last.activation.value}",
+                (section, "loss"),
+            )
+
+
+def _host_training_is_possible(keys: ScenarioKeys, layers: Sequence[LayerSpec], document: Document) -> None:
+    """What only the host can train needs to be trained there; pruning and augmentation need what they work on."""
+    pretrain = keys.pretrain
+    normalised = [i for i, layer in enumerate(layers) if layer.batch_norm or layer.kind is Composite.BATCH_NORM]
+    if normalised and pretrain is None and keys.weights is None:
         raise document.error(
-            f"{keys.training.loss.value} needs {needed.value} at the last layer, "
-            f"'{last.name}' has {last.activation.value}",
-            ("training", "loss"),
+            f"batch_norm ('{layers[normalised[0]].name}') is trained on the host and folded before deployment: add "
+            "'pretrain', or the folded network's 'weights'",
+            ("network", "layers", normalised[0]),
         )
+    if pretrain is None:
+        if keys.prune is not None:
+            raise document.error("pruning takes place while the host trains: add 'pretrain'", ("prune",))
+        return
+    needs_numpy = "batch_norm" if normalised else "prune" if keys.prune is not None else None
+    if needs_numpy and pretrain.engine == "native":
+        raise document.error(f"engine native has no {needs_numpy}; numpy has", ("pretrain", "engine"))

@@ -13,12 +13,15 @@ from trainbed.network.precision import FLOAT32, DynamicUpdate, Precision, Quanti
 from trainbed.scenario.document import Document, KeyPath
 from trainbed.scenario.layers import LayerSpec
 from trainbed.scenario.schema import (
+    AugmentKeys,
     BudgetKeys,
     BuildKeys,
     ExpectKeys,
     GeneratedData,
     LinkKeys,
     NpzData,
+    PretrainKeys,
+    PruneKeys,
     QuantisationKeys,
     SklearnData,
     TrainingKeys,
@@ -33,6 +36,12 @@ class NetworkSpec:
 
     input_shape: tuple[int, int, int]
     layers: tuple[LayerSpec, ...]
+    trainable_last: int | None = None
+    """Only so many layers with weights, counted from the end, are trained on the device; None: each says so itself."""
+    onnx: str | None = None
+    """An ONNX file in place of input and layers, which are empty then."""
+    classes: int | None = None
+    """Units of a fresh head in place of the ONNX file's; None: the file's own."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,9 @@ class Scenario:
     quantisation: QuantisationKeys
     update: UpdateKeys | None
     """None: everything that is trainable is trained."""
+    pretrain: PretrainKeys | None
+    prune: PruneKeys | None
+    augment: AugmentKeys | None
     document: Document = field(repr=False, compare=False)
 
     @property

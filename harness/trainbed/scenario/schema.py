@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from trainbed.network.training import Adam, Loss, Optimizer, Sgd
+from trainbed.scenario.image_network import ImageNetworkKeys, InvertedResidualsKeys, Shape
 from trainbed.scenario.keys import Choice, Keys, Name, OneKey, wrong
-from trainbed.scenario.layers import LayerEntry
+from trainbed.scenario.layers import Extent, LayerEntry
 
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Seed = Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
@@ -20,32 +21,40 @@ Below1 = Annotated[float, Field(ge=0, lt=1)]
 Backend = Literal["auto", "unicorn", "qemu", "renode", "simavr", "yasimavr", "native", "serial"]
 
 
-def _shape(value: Any) -> Any:
-    if isinstance(value, list) and 1 <= len(value) <= 3:
-        return (*[1] * (3 - len(value)), *value)
-    raise wrong("[features], [time, channels] or [height, width, channels]", value)
-
-
-Extent = Annotated[int, Field(ge=1, le=65535)]
-Shape = Annotated[tuple[Extent, Extent, Extent], BeforeValidator(_shape)]
+IMAGE_NETWORKS = ("mobilenet_v2", "proxylessnas", "inverted_residuals")
+_WHOLE_NETWORKS = ("onnx", *IMAGE_NETWORKS)
 
 
 class NetworkKeys(Keys):
-    """``network``: an input shape and layers, or an ONNX file."""
+    """``network``: an input shape and layers, an image network by a few numbers, or an ONNX file."""
 
     input: Shape | None = None
     layers: list[LayerEntry] = Field(default_factory=list)
+    mobilenet_v2: ImageNetworkKeys | None = None
+    proxylessnas: ImageNetworkKeys | None = None
+    inverted_residuals: InvertedResidualsKeys | None = None
     onnx: Name | None = None
+    classes: Extent | None = None
+    trainable_last: Annotated[int, Field(ge=1, le=10_000)] | None = None
 
     @model_validator(mode="before")
     @classmethod
-    def _layers_or_a_file(cls, value: Any) -> Any:
+    def _layers_or_a_whole_network(cls, value: Any) -> Any:
         value = {} if value is None else value
-        if isinstance(value, dict) and "onnx" not in value:
-            for key in ("input", "layers"):
-                if value.keys() <= set(cls.key_names()) and not value.get(key):
-                    text = f"'{key}' is missing" if key not in value else f"'{key}' is empty"
-                    raise PydanticCustomError("wrong", "{text}", {"text": text})
+        if not isinstance(value, dict) or not value.keys() <= set(cls.key_names()):
+            return value
+        whole = [key for key in _WHOLE_NETWORKS if key in value]
+        others = [*whole, *(key for key in ("input", "layers") if key in value)]
+        if whole and len(others) > 1:
+            text = f"'{whole[0]}' is a whole network; '{others[1]}' cannot stand beside it"
+            raise PydanticCustomError("wrong", "{text}", {"text": text})
+        if "classes" in value and "onnx" not in value:
+            text = "'classes' beside the network is for an ONNX file: it replaces the head"
+            raise PydanticCustomError("wrong", "{text}", {"text": text})
+        for key in () if whole else ("input", "layers"):
+            if not value.get(key):
+                text = f"'{key}' is missing" if key not in value else f"'{key}' is empty"
+                raise PydanticCustomError("wrong", "{text}", {"text": text})
         return value
 
 
@@ -121,11 +130,22 @@ class GeneratedData(Keys):
         return self
 
 
+def _distinct(value: list[int]) -> list[int]:
+    if len(set(value)) < len(value):
+        raise PydanticCustomError("wrong", "{text}", {"text": "a class stands twice in the list"})
+    return value
+
+
+Classes = Annotated[list[Annotated[int, Field(ge=0, le=65535)]], Field(min_length=2), AfterValidator(_distinct)]
+"""Labels to keep; they are renumbered in this order."""
+
+
 class SklearnData(Keys):
     """``data: {sklearn: digits | iris | wine | breast_cancer}``; needs scikit-learn."""
 
     sklearn: Literal["digits", "iris", "wine", "breast_cancer"]
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    classes: Classes | None = None
     train: Count | None = None
     test: Count | None = None
     seed: Seed | None = None
@@ -135,10 +155,12 @@ class NpzData(Keys):
     """``data: {npz: path}``: x_train, y_train, x_test, y_test; the path is relative to the scenario."""
 
     npz: Name
+    classes: Classes | None = None
     train: Count | None = None
     test: Count | None = None
     scale: float | None = None
     offset: float | None = None
+    fit: bool = False
 
 
 _SOURCES = ("generate", "sklearn", "npz")
@@ -258,18 +280,19 @@ def _update(value: Any) -> Any:
     return value
 
 
-class PretrainKeys(TrainingKeys):
-    """``pretrain``: training on the host, with its own data."""
-
-    data: DataKeys
-
-
 class PruneKeys(Keys):
-    """``prune``."""
+    """``prune``: sparsity of the weights while the host pre-trains."""
 
     initial: Below1 = 0.0
     final: Below1
     steps: Count
+
+    @model_validator(mode="after")
+    def _rises(self) -> PruneKeys:
+        if self.initial > self.final:
+            text = f"initial {self.initial:g} is larger than final {self.final:g}: sparsity rises"
+            raise PydanticCustomError("wrong", "{text}", {"text": text})
+        return self
 
 
 class AugmentKeys(Keys):
@@ -282,6 +305,16 @@ class AugmentKeys(Keys):
     zoom: Below1 = 0.0
     horizontal_flip: bool = False
     fill: Literal["nearest", "constant", "reflect", "wrap"] = "nearest"
+    balance: bool = False
+
+
+class PretrainKeys(TrainingKeys):
+    """``pretrain``: training on the host, with its own data."""
+
+    data: DataKeys
+    engine: Literal["auto", "native", "numpy"] = "auto"
+    reset_last: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    augment: AugmentKeys | None = None
 
 
 class BuildKeys(Keys):
