@@ -45,6 +45,11 @@ class Tensor:
         return self.shape["HWC".index(name)]
 
     @property
+    def n_elements(self) -> int:
+        """Elements of one sample."""
+        return math.prod(self.shape)
+
+    @property
     def sizes(self) -> tuple[int, ...]:
         """Sizes of the axes after the batch."""
         return tuple(self.size(axis) for axis in self.axes)

@@ -19,6 +19,7 @@ from trainbed.errors import NetworkError
 from trainbed.network.build import NetworkBuilder
 from trainbed.network.layers import INPUT, Activation, Kind, Network
 from trainbed.network.onnx_graph import Axis, Graph, Node, Tensor
+from trainbed.network.onnx_shapes import KEEP_PADS, SHAPE_OPERATORS
 
 F32 = NDArray[np.float32]
 
@@ -89,12 +90,15 @@ class _Importer:
         return Imported(network, tuple(self._weights[layer.name] for layer in network.parametric))
 
     def _convert(self, node: Node) -> None:
-        convert = _CONVERTERS.get(node.op)
-        if convert is None or node.proto.domain not in ("", "ai.onnx"):
+        if node.proto.domain not in ("", "ai.onnx") or not (node.op in SHAPE_OPERATORS or node.op in _CONVERTERS):
             raise node.error(f"operator {node.proto.domain or 'ai.onnx'}.{node.op} is not supported")
         if any(name for name in node.outputs[1:] if self._graph.uses[name]):
             raise node.error("its second output is not supported")
-        tensor = convert(self, node)
+        if node.op in SHAPE_OPERATORS:
+            padded = node.op in KEEP_PADS
+            tensor = SHAPE_OPERATORS[node.op](self._graph, node, self._tensor(node, padded=padded))
+        else:
+            tensor = _CONVERTERS[node.op](self, node)
         shared = self._graph.uses[node.outputs[0]] > 1
         self._tensors[node.outputs[0]] = replace(tensor, shared=tensor.shared or shared)
 
@@ -268,16 +272,12 @@ class _Importer:
         if node.op == "Softmax":
             axis = node.attribute("axis", -1)
             meant = tensor.axes[axis if axis < 0 else axis - 1]
-            if tensor.size(meant) != self._size(tensor):
+            if tensor.size(meant) != tensor.n_elements:
                 raise node.error("softmax over all outputs is supported only")
         if tensor.layer == INPUT or tensor.shared or self._builder.activation_of(tensor.layer) is not Activation.NONE:
             raise node.error("an activation needs a layer of its own before it, whose output nobody else reads")
         self._builder.activate(tensor.layer, activation)
         return tensor
-
-    @staticmethod
-    def _size(tensor: Tensor) -> int:
-        return int(np.prod(tensor.shape))
 
     def _activation_of(self, node: Node) -> Activation:
         if node.op == "LeakyRelu":
@@ -335,81 +335,6 @@ class _Importer:
         layer = self._builder.global_avg_pool(name=self._name(node), input=tensor.layer)
         return self._made(layer, axes)
 
-    # --- what moves nothing ------------------------------------------------------------------------------------------
-
-    def _same(self, node: Node) -> Tensor:
-        return self._tensor(node, padded=True)
-
-    def _transpose(self, node: Node) -> Tensor:
-        tensor = self._tensor(node)
-        order = list(node.attribute("perm", range(len(tensor.axes), -1, -1)))
-        if order[0] != 0:
-            raise node.error("the batch must stay the first axis")
-        return replace(tensor, axes=tuple(tensor.axes[i - 1] for i in order[1:]))
-
-    def _flatten(self, node: Node) -> Tensor:
-        tensor = self._tensor(node)
-        if node.attribute("axis", 1) != 1:
-            raise node.error("axis 1 is supported only")
-        return self._regrouped(node, tensor, [self._size(tensor)])
-
-    def _reshape(self, node: Node) -> Tensor:
-        tensor = self._tensor(node)
-        old, new = (1, *tensor.sizes), [int(size) for size in self._graph.constant(node, 1).ravel()]
-        keep_zero = node.attribute("allowzero", 0)
-        new = [old[i] if size == 0 and not keep_zero and i < len(old) else size for i, size in enumerate(new)]
-        rest = self._size(tensor)
-        if new and new[0] == -1 and -1 not in new[1:] and int(np.prod(new[1:])) == rest:
-            new[0] = 1  # the batch, whatever it is
-        if new.count(-1) == 1:
-            known = int(np.prod([size for size in new if size != -1]))
-            new[new.index(-1)] = rest // max(known, 1)
-        if not new or new[0] != 1:
-            raise node.error(f"to {new}: the batch must stay the first axis")
-        return self._regrouped(node, tensor, new[1:])
-
-    def _squeeze(self, node: Node) -> Tensor:
-        tensor = self._tensor(node)
-        rank = len(tensor.axes) + 1
-        given = node.attribute("axes", None)
-        numbers = self._graph.constant(node, 1, np.arange(0)) if given is None else np.asarray(given)
-        if node.op == "Unsqueeze":
-            sizes = list(tensor.sizes)
-            for number in sorted(int(n) % (rank + numbers.size) for n in numbers.ravel()):
-                sizes.insert(number - 1, 1)
-            return self._regrouped(node, tensor, sizes)
-        gone = {int(n) % rank for n in numbers.ravel()} or {i + 1 for i, size in enumerate(tensor.sizes) if size == 1}
-        if 0 in gone:
-            raise node.error("the batch must stay the first axis")
-        return self._regrouped(node, tensor, [size for i, size in enumerate(tensor.sizes) if i + 1 not in gone] or [1])
-
-    def _regrouped(self, node: Node, tensor: Tensor, sizes: Sequence[int]) -> Tensor:
-        made = tensor.regrouped(sizes)
-        if made is None:
-            raise node.error(
-                f"{list(tensor.sizes)} to {list(sizes)} would cut a dimension; only joining them is supported"
-            )
-        return made
-
-    def _pad(self, node: Node) -> Tensor:
-        tensor = self._tensor(node, padded=True)
-        pads = node.attribute("pads", None)
-        numbers = self._graph.constant(node, 1) if pads is None else np.asarray(pads)
-        value = float(self._graph.constant(node, 2, node.attribute("value", 0.0)))
-        n = len(tensor.axes) + 1
-        if node.attribute("mode", "constant") != "constant" or value or numbers.size != 2 * n or numbers.min() < 0:
-            raise node.error("padding with zeros is supported only")
-        around = {"H": (0, 0), "W": (0, 0)}
-        for i, axis in enumerate(((), *tensor.axes)):
-            amount = (int(numbers[i]), int(numbers[n + i]))
-            if any(amount) and axis not in (("H",), ("W",)):
-                raise node.error("height and width can be padded only")
-            if any(amount):
-                around[axis[0]] = amount
-        top, left, bottom, right = tensor.pads
-        (down, under), (aside, beyond) = around["H"], around["W"]
-        return replace(tensor, pads=(top + down, left + aside, bottom + under, right + beyond))
-
 
 def _words(axes: tuple[Axis, ...]) -> str:
     return "[" + ", ".join(("N", *("*".join(axis) or "1" for axis in axes))) + "]"
@@ -425,10 +350,4 @@ _CONVERTERS: dict[str, Callable[[_Importer, Node], Tensor]] = {
     **dict.fromkeys(("MaxPool", "AveragePool"), _Importer._pool),
     "GlobalAveragePool": _Importer._global_pool,
     "ReduceMean": _Importer._reduce_mean,
-    **dict.fromkeys(("Identity", "Dropout"), _Importer._same),
-    "Transpose": _Importer._transpose,
-    "Flatten": _Importer._flatten,
-    "Reshape": _Importer._reshape,
-    **dict.fromkeys(("Squeeze", "Unsqueeze"), _Importer._squeeze),
-    "Pad": _Importer._pad,
 }
