@@ -28,11 +28,6 @@ def test_a_backend_the_board_does_not_list_is_refused() -> None:
         choose_backend(load_board(NANO), "unicron")
 
 
-def test_a_listed_backend_that_does_not_exist_yet_says_so() -> None:
-    with pytest.raises(MissingTool, match="no Renode backend yet"):
-        choose_backend(load_board(NANO), "renode")
-
-
 def test_a_missing_emulator_comes_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert available("unicorn") == (False, "", "pip install 'trainbed[unicorn]'")
