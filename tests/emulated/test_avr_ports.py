@@ -10,7 +10,7 @@ import pytest
 from avr_boards import BOARDS, BUDGET, bare, each_board, needs_avr, opened
 from port_guest import READY, answer, port_guest
 
-from trainbed.backends.qemu.config import read_symbols
+from trainbed.backends.ported import read_symbols
 from trainbed.boards import load_board
 from trainbed.errors import BuildError
 
