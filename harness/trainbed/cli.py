@@ -280,8 +280,12 @@ def report(
 
 @_command
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="Run folder, result.json or sweep folder: before.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="The same of the other: after.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="Run folder, result.json or sweep folder: before.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The same of the other: after.")],
+    scenario: Annotated[
+        Path | None,
+        typer.Option("--scenario", metavar="FILE", help="A and B are commits ('.': the files as they are): run FILE."),
+    ] = None,
     max_: Annotated[
         list[str] | None,
         typer.Option("--max", metavar="KEY=+N%", help="The most KEY may grow: +2%, +100, or a value. Repeatable."),
@@ -294,11 +298,19 @@ def compare(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print it as Markdown, for a comment in CI.")] = False,
 ) -> ExitCode:
     """Show what changed from run A to run B; exit code 1 when a bound is broken."""
+    from dataclasses import replace
+
     from trainbed.report.compare import compare_sources, parse_bounds
     from trainbed.report.comparison_text import as_json, as_markdown, as_text
 
     bounds = parse_bounds(max_ or (), min_ or ())
-    comparison = compare_sources(a, b, bounds)
+    if scenario is None:
+        comparison = compare_sources(Path(a), Path(b), bounds)
+    else:
+        from trainbed.report.revisions import runs_at
+
+        with runs_at(scenario, (a, b)) as (before, after):
+            comparison = replace(compare_sources(before, after, bounds), before=a, after=b)
     sys.stdout.write((as_json if json else as_markdown if markdown else as_text)(comparison))
     return ExitCode.PASSED if comparison.passed else ExitCode.FAILED
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from trainbed.explain import explain_expectation, figures
-from trainbed.report.sources import Run, Sweep, axis_name
+from trainbed.report.sources import Run, Sweep, axis_name, axis_value
 from trainbed.result import Result, StopReason, write_whole
 from trainbed.summary import bound_text, observed_text
 
@@ -63,7 +63,7 @@ def _sweep_suite(sweep: Sweep) -> ET.Element:
     _properties(suite, {"runs": len(sweep.rows), "axes": ", ".join(map(axis_name, sweep.axes))})
     cases = []
     for number, row in enumerate(sweep.rows, 1):
-        name = ", ".join(f"{axis_name(axis)}={row[axis]}" for axis in sweep.axes) or f"run {number}"
+        name = ", ".join(f"{axis_name(axis)}={axis_value(row[axis])}" for axis in sweep.axes) or f"run {number}"
         verdict = row.get("verdict", "")
         wrong = (
             ""

@@ -221,13 +221,13 @@ def _tile_label(axes: Any, symbol: str, n_bytes: int, tile: tuple[float, float, 
 
 
 def broken(name: str, width: int, lines: int) -> list[str]:
-    """A symbol's name over at most so many lines, broken behind an underscore where there is one; else cut short."""
-    parts = []
+    """A name over at most so many lines, broken behind an underscore or a blank where there is one, else cut short."""
+    parts: list[str] = []
     while name and len(parts) < lines:
         if len(name) <= width:
             parts.append(name)
             break
-        at = name.rfind("_", width // 3, width) + 1 or width
+        at = max(name.rfind(mark, width // 3, width) for mark in "_ ") + 1 or width
         if len(parts) == lines - 1:
             parts.append(name[: max(width - 1, 1)] + "…")
             break

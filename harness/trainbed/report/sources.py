@@ -57,6 +57,22 @@ def axis_name(column: str) -> str:
     return column.removeprefix(AXIS)
 
 
+def axis_value(text: str) -> str:
+    """An axis value in words: ``adam lr=0.01`` for the mapping ``{"adam": {"lr": 0.01}}``."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return _in_words(value) if isinstance(value, dict) else text
+
+
+def _in_words(value: Mapping[str, Any]) -> str:
+    words = []
+    for key, inner in value.items():
+        words.append(f"{key} {_in_words(inner)}".strip() if isinstance(inner, dict) else f"{key}={inner}")
+    return ", ".join(words)
+
+
 def as_number(text: str) -> float | None:
     """A finite number, or None."""
     try:
@@ -124,7 +140,14 @@ def _sweep(file: Path, label: str) -> Sweep:
         raise InputError(f"{file}: cannot be read: {error}") from None
     if not rows:
         raise InputError(f"{file}: there are no rows in it yet")
-    return Sweep(label, file.parent, columns, rows)
+    return Sweep(_sweep_name(file.parent, label), file.parent, columns, rows)
+
+
+def _sweep_name(folder: Path, label: str) -> str:
+    """What people call the sweep, from the sweep.json beside its rows; else its folder's name."""
+    file = folder / "sweep.json"
+    content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return str(content["name"]) if isinstance(content, dict) and content.get("name") else label
 
 
 def _labels(paths: Sequence[Path]) -> list[str]:

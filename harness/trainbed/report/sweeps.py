@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trainbed.report.drawing import HALF, MUTED, Drawing, colour, new_drawing
-from trainbed.report.sources import Sweep, as_number, axis_name
+from trainbed.report.sources import AXIS, Sweep, as_number, axis_name, axis_value
 from trainbed.summary import grouped
 
 SEED = "axes.training.seed"
@@ -92,7 +92,12 @@ def sweep_table(sweep: Sweep) -> Table:
     """Axes and figures of every row."""
     quality = measured(sweep, QUALITY)
     costs = measured(sweep, (*COSTS, "cost.instructions_per_sample.total"))
-    columns = (*sweep.axes, *(column for column in ("verdict", "status") if column in sweep.columns), *quality, *costs)
+    columns = (
+        *sweep.axes,
+        *[column for column in ("status", "verdict") if column in sweep.columns][:1],
+        *quality,
+        *costs,
+    )
     rows = [tuple(_cell(row[column], column) for column in columns) for row in sweep.rows[:MAX_ROWS]]
     front: frozenset[int] = frozenset()
     if quality and costs:
@@ -103,10 +108,14 @@ def sweep_table(sweep: Sweep) -> Table:
 def _cell(text: str, column: str) -> str:
     value = as_number(text)
     if value is None:
-        return text or "–"
+        return (axis_value(text) if column.startswith(AXIS) else text) or "–"
     if column == "test.accuracy":
         return f"{value:.1%}"
     return grouped(int(value) if value.is_integer() else value)
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _is_numeric(sweep: Sweep, column: str) -> bool:
@@ -131,7 +140,7 @@ def _scatter(sweep: Sweep, number: int, cost: str, quality: str) -> Drawing | No
     name = f"sweep{number}-{quality}-over-{cost}".replace(".", "-").replace("_", "-")
     drawing = new_drawing(
         name,
-        f"{WORDS[quality].capitalize()} over {WORDS[cost]}",
+        f"{_capital(WORDS[quality])} over {WORDS[cost]}",
         width=HALF,
         height=3.4,
         note="One point a run. The line joins the runs no other run beats in both figures.",
@@ -143,7 +152,7 @@ def _scatter(sweep: Sweep, number: int, cost: str, quality: str) -> Drawing | No
         there = [(x, y) for x, y in points if x is not None and y is not None]
         if there:
             xs, ys = zip(*there, strict=True)
-            axes.plot(xs, ys, "o", color=colour(index), ms=5, alpha=0.75, mew=0, label=value)
+            axes.plot(xs, ys, "o", color=colour(index), ms=5, alpha=0.75, mew=0, label=axis_value(value))
     front = sorted(
         (x, y)
         for i in front_rows(sweep, cost, quality)
@@ -162,7 +171,7 @@ def _lines(sweep: Sweep, number: int, axis: str, column: str) -> Drawing | None:
     other, groups = _groups(sweep, axis)
     drawing = new_drawing(
         name,
-        f"{WORDS[column].capitalize()} by {axis_name(axis)}",
+        f"{_capital(WORDS[column])} by {axis_name(axis)}",
         width=HALF,
         height=3.2,
         note="Mean over the runs of one value; the band reaches from the smallest to the largest.",
@@ -178,7 +187,7 @@ def _lines(sweep: Sweep, number: int, axis: str, column: str) -> Drawing | None:
             continue
         xs = sorted(cells)
         means = [sum(cells[x]) / len(cells[x]) for x in xs]
-        axes.plot(xs, means, "o-", color=colour(index), ms=4, label=group)
+        axes.plot(xs, means, "o-", color=colour(index), ms=4, label=axis_value(group))
         if any(len(cells[x]) > 1 for x in xs):
             low, high = [min(cells[x]) for x in xs], [max(cells[x]) for x in xs]
             axes.fill_between(xs, low, high, color=colour(index), alpha=0.15, lw=0)
