@@ -108,28 +108,25 @@ def run(
     junit: JunitOption = None,
 ) -> ExitCode:
     """Train on an emulated board and judge the outcome."""
+    from trainbed.report.junit import reported
     from trainbed.run import run_scenario
 
     loaded = _load(scenario, set_)
     folder = out if out is not None else Path("out") / Path(scenario).stem
     if json:
-        result = run_scenario(loaded, backend=backend, board=board, out=folder)
+        with reported(junit, loaded.name, folder):
+            result = run_scenario(loaded, backend=backend, board=board, out=folder)
         sys.stdout.write(result.to_json())
     else:
         from trainbed.progress import make_view
 
         console = _console()
-        with make_view(loaded.training.epochs, console) as view:
+        with reported(junit, loaded.name, folder), make_view(loaded.training.epochs, console) as view:
             result = run_scenario(loaded, backend=backend, board=board, out=folder, on_event=view.show)
         from trainbed.summary import print_summary
 
         print_summary(result, console)
         console.print(f"kept in {folder}", style="dim", markup=False, highlight=False, soft_wrap=True)
-    if junit is not None:
-        from trainbed.report.junit import write_junit
-        from trainbed.report.sources import read_source
-
-        write_junit(junit, [read_source(folder)])
     return ExitCode.PASSED if result.verdict == "passed" else ExitCode.FAILED
 
 

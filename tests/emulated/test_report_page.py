@@ -16,11 +16,18 @@ from trainbed.codegen.model import operations_of
 from trainbed.prepare import prepare
 from trainbed.report.costs import layer_costs
 from trainbed.report.page import write_report
-from trainbed.report.sources import Run, read_run, read_sources
+from trainbed.report.sources import Run, read_run, read_source, read_sources
 from trainbed.run import run_scenario
 from trainbed.scenario.loader import load_scenario
 
 PLOTS_OF_A_RUN = {"loss", "accuracy", "phases", "ram", "layers-0", "arena-0", "flash-0"}
+PLOTS_OF_A_SWEEP = {
+    "sweep0-test-accuracy-over-memory-ram-bytes",
+    "sweep0-test-accuracy-by-training-epochs",
+    "sweep0-memory-ram-bytes-by-training-epochs",
+}
+PLOTS = PLOTS_OF_A_RUN | PLOTS_OF_A_SWEEP
+SWEEP = "axes.training.epochs,status,test.accuracy,memory.ram_bytes\n5,passed,0.8,9000\n9,failed,0.9,9100\n"
 TWO_MEGABYTES = 2 << 20
 
 needs_browser = pytest.mark.skipif(chromium() is None, reason=f"no Chromium to open the report in; {INSTALL}")
@@ -40,7 +47,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def page(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report([run], tmp_path_factory.mktemp("page"))
+    folder = tmp_path_factory.mktemp("page")
+    (folder / "results.csv").write_text(SWEEP, encoding="utf-8")
+    return write_report([run, read_source(folder, "a sweep")], folder / "report")
 
 
 def test_the_profile_adds_up_to_the_phases_to_the_cycle(run: Run) -> None:
@@ -102,13 +111,14 @@ def test_the_same_run_keeps_the_same_bytes_and_draws_the_same_page(run: Run, pag
     again = a_run(tmp_path / "once")
     for name in ("plan.json", "profile.json"):
         assert (again.path / name).read_bytes() == (run.path / name).read_bytes()
-    assert write_report([run], tmp_path / "page", files=False).read_bytes() == page.read_bytes()
+    sources = [run, read_source(page.parents[1], "a sweep")]
+    assert write_report(sources, tmp_path / "page", files=False).read_bytes() == page.read_bytes()
 
 
 def test_each_drawing_is_beside_the_page_as_svg_and_png(page: Path) -> None:
     files = {path.name for path in (page.parent / "figures").iterdir()}
-    assert files == {f"{name}.{kind}" for name in PLOTS_OF_A_RUN for kind in ("svg", "png")}
-    assert all((page.parent / "figures" / f"{name}.png").read_bytes()[:4] == b"\x89PNG" for name in PLOTS_OF_A_RUN)
+    assert files == {f"{name}.{kind}" for name in PLOTS for kind in ("svg", "png")}
+    assert all((page.parent / "figures" / f"{name}.png").read_bytes()[:4] == b"\x89PNG" for name in PLOTS)
     assert page.stat().st_size < TWO_MEGABYTES
 
 
@@ -122,7 +132,7 @@ def test_a_browser_shows_every_plot_without_an_error_and_without_network(page: P
                 " [f.querySelector('svg').getBoundingClientRect().width, f.querySelectorAll('path').length]])))"
             )
         )
-        assert set(sizes) == {f"plot-{name}" for name in PLOTS_OF_A_RUN}
+        assert set(sizes) == {f"plot-{name}" for name in PLOTS}
         assert all(width > 300 and paths > 5 for width, paths in sizes.values()), sizes
         overflow = browser.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert overflow == 0

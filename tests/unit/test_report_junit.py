@@ -7,10 +7,12 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from results import a_result
 
 from trainbed.cli import main
-from trainbed.report.junit import TRAINING, junit_xml
+from trainbed.errors import GuestFault
+from trainbed.report.junit import TRAINING, junit_xml, reported
 from trainbed.report.sources import Run, read_source
 from trainbed.result import Expectation, StopReason
 
@@ -71,3 +73,14 @@ def test_run_writes_it_too(tmp_path: Path, scenario_file: object) -> None:
     assert code == 1
     root = ET.parse(tmp_path / "ci" / "j.xml").getroot()
     assert (root.get("tests"), root.get("failures")) == ("2", "1")
+
+
+def test_a_guest_that_breaks_is_an_error_and_not_silence(tmp_path: Path) -> None:
+    fault = GuestFault("read_unmapped", pc=0x1234, where="dense_1_forward (dense.h:40)")
+    with pytest.raises(GuestFault), reported(tmp_path / "j.xml", "a run", tmp_path):
+        raise fault
+    root = ET.parse(tmp_path / "j.xml").getroot()
+    error = root.find(f"testsuite/testcase[@name='{TRAINING}']/error")
+    assert error is not None and error.get("type") == "GuestFault"
+    assert error.get("message") == "read unmapped at dense_1_forward (dense.h:40) (pc 0x00001234)"
+    assert (root.get("errors"), root.get("failures")) == ("1", "0")

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainbed.report.drawing import INK, MUTED, Drawing, colour, new_drawing
+from trainbed.report.bars import Bar, Part, draw_bars
+from trainbed.report.drawing import Drawing, new_drawing
 from trainbed.report.sources import Run
 from trainbed.result import PerSample
-from trainbed.summary import grouped
 
 PHASES = ("forward", "backward", "update")
 OPERATIONS = ("forward", "backward weights", "backward input", "update", "other")
@@ -90,10 +90,10 @@ def phase_bars(runs: Sequence[Run]) -> Drawing | None:
         height=1.3 + 0.42 * len(counted),
         note=f"{_class_note(counted)} Zeroing and the optimizer's step are in it; link and evaluation are not.",
     )
-    rows = [
-        (run.label, {phase: float(getattr(phase_counts(run), phase) or 0.0) for phase in PHASES}) for run in counted
+    bars = [
+        Bar(run.label, {phase: float(getattr(phase_counts(run), phase) or 0.0) for phase in PHASES}) for run in counted
     ]
-    _bars(drawing, rows, PHASES, what)
+    draw_bars(drawing, bars, [Part(phase, phase, _COLOURS[phase]) for phase in PHASES], what)
     return drawing
 
 
@@ -110,8 +110,8 @@ def layer_bars(run: Run, name: str) -> Drawing | None:
         note=f"{_class_note([run])} Self cost of each function in forward, backward and update. {RUNTIME}: glue, loss, "
         "and what is shared between layers.",
     )
-    used = [operation for operation in OPERATIONS if any(cost.counts.get(operation) for cost in costs)]
-    _bars(drawing, [(cost.layer, cost.counts) for cost in costs], used, what)
+    parts = [Part(operation, operation, _COLOURS[operation]) for operation in OPERATIONS]
+    draw_bars(drawing, [Bar(cost.layer, cost.counts) for cost in costs], parts, what)
     return drawing
 
 
@@ -120,35 +120,3 @@ def _class_note(runs: Sequence[Run]) -> str:
         f"{run.result.cost.cost_class}{f' ({run.result.cost.model})' if run.result.cost.model else ''}" for run in runs
     )
     return f"Class: {', '.join(classes)}."
-
-
-def _bars(drawing: Drawing, rows: Sequence[tuple[str, Mapping[str, float]]], parts: Sequence[str], what: str) -> None:
-    from matplotlib.patches import Patch
-    from matplotlib.ticker import FuncFormatter
-
-    axes = drawing.figure.add_subplot()
-    longest = max(sum(counts.values()) for _, counts in rows)
-    for y, (label, counts) in enumerate(rows):
-        left = 0.0
-        for part in parts:
-            width = counts.get(part, 0.0)
-            if width <= 0:
-                continue
-            (bar,) = axes.barh(y, width, left=left, height=0.62, color=colour(_COLOURS[part]))
-            bar.set_gid(drawing.tip(f"{label}, {part}: {grouped(round(width, 1))} {what}"))
-            left += width
-        axes.text(left + longest * 0.01, y, grouped(round(left)), va="center", color=INK, fontsize=9)
-    axes.set_yticks(range(len(rows)), [label for label, _ in rows])
-    for tick in axes.get_yticklabels():
-        tick.set_color(INK)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlim(0, longest * 1.13)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: grouped(round(value))))
-    axes.locator_params(axis="x", nbins=7)
-    axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", visible=True)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.set_xlabel(what, color=MUTED)
-    handles = [Patch(color=colour(_COLOURS[part]), label=part) for part in parts]
-    drawing.figure.legend(handles=handles, loc="outside upper left", ncols=len(parts), handlelength=1, handleheight=1)

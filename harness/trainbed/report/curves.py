@@ -24,7 +24,11 @@ def loss_curves(runs: Sequence[Run]) -> Drawing | None:
     note = "Mean over the epoch's samples, taken while training" + (", logarithmic." if logarithmic else ".")
     drawing = _curves("loss", "Loss", note, curves)
     if logarithmic:
-        drawing.figure.axes[0].set_yscale("log")
+        from matplotlib.ticker import NullFormatter
+
+        axes = drawing.figure.axes[0]
+        axes.set_yscale("log")
+        axes.yaxis.set_minor_formatter(NullFormatter())
     return drawing
 
 
@@ -54,7 +58,8 @@ def _curves(name: str, title: str, note: str, curves: Sequence[tuple[Run, Sequen
     drawing = new_drawing(name, title, width=HALF, height=3.1, note=note)
     axes = drawing.figure.add_subplot()
     crowd = len(curves) > MAX_CURVES
-    for index, (run, values) in enumerate(curves):
+    drawn = [(index, run, values) for index, (run, values) in enumerate(curves) if len(values)]
+    for index, run, values in drawn:
         (line,) = axes.plot(
             range(1, len(values) + 1),
             values,

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from trainbed.errors import GuestError
 from trainbed.explain import explain_expectation, figures
-from trainbed.report.sources import Run, Sweep, axis_name, axis_value
+from trainbed.report.sources import Run, Sweep, axis_name, axis_value, read_source
 from trainbed.result import Result, StopReason, write_whole
 from trainbed.summary import bound_text, observed_text
 
@@ -22,19 +24,52 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 def write_junit(file: Path, sources: Sequence[Run | Sweep]) -> None:
     """Write a JUnit file, whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, partial(Path.write_text, data=junit_xml(sources), encoding="utf-8"))
+    _write(file, _tree(sources))
+
+
+@contextmanager
+def reported(file: Path | None, name: str, folder: Path) -> Iterator[None]:
+    """Write the contract of the run made inside and kept in ``folder``, or what broke its guest; None: nothing."""
+    try:
+        yield
+    except GuestError as error:
+        if file is not None:
+            _write(file, _broken(name, error))
+        raise
+    if file is not None:
+        write_junit(file, [read_source(folder)])
 
 
 def junit_xml(sources: Sequence[Run | Sweep]) -> str:
     """The text of a JUnit file."""
+    return _text(_tree(sources))
+
+
+def _tree(sources: Sequence[Run | Sweep]) -> ET.Element:
     root = ET.Element("testsuites", name="trainbed")
     for source in sources:
         root.append(_run_suite(source) if isinstance(source, Run) else _sweep_suite(source))
     for key in ("tests", "failures", "errors"):
         root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
+    return root
+
+
+def _write(file: Path, root: ET.Element) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, partial(Path.write_text, data=_text(root), encoding="utf-8"))
+
+
+def _text(root: ET.Element) -> str:
     ET.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _broken(name: str, error: GuestError) -> ET.Element:
+    root = ET.Element("testsuites", name="trainbed", tests="1", failures="0", errors="1")
+    suite = ET.SubElement(root, "testsuite", name=_clean(name), tests="1", failures="0", errors="1")
+    case = ET.SubElement(suite, "testcase", name=TRAINING, classname="trainbed")
+    ET.SubElement(case, "error", message=_clean(str(error)), type=type(error).__name__)
+    return root
 
 
 def _run_suite(run: Run) -> ET.Element:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trainbed.report.bars import Bar, Part, draw_bars, legend
 from trainbed.report.drawing import INK, MUTED, PAPER, RULE, Drawing, colour, new_drawing, on, plain_axes
 from trainbed.report.sources import Run
 from trainbed.summary import grouped
@@ -18,9 +19,16 @@ _ROLE_WORDS = {
     "index": "pooling indices",
     "gradient": "gradients",
 }
-_PURPOSES = ("parameters", "activations", "gradients", "optimizer", "samples", "link", "rest", "stack_bound")
-_PURPOSE_WORDS = {"activations": "arena", "rest": "small variables", "stack_bound": "stack (bound)"}
-_PURPOSE_COLOURS = (0, 1, 4, 2, 5, 3, 7, 6)
+_PURPOSES = (
+    Part("parameters", "parameters", 0),
+    Part("activations", "arena", 1),
+    Part("gradients", "gradients", 4),
+    Part("optimizer", "optimizer", 2),
+    Part("samples", "samples", 5),
+    Part("link", "link", 3),
+    Part("rest", "small variables", 7),
+    Part("stack_bound", "stack (bound)", 6),
+)
 _KINDS = {"network": ("code of this network", 0), "code": ("other code", 5), "constant": ("constants", 4)}
 _MAX_LABELS = 48
 _TREE_SYMBOLS = 60
@@ -70,7 +78,9 @@ def arena_map(run: Run, name: str) -> Drawing | None:
     _operation_axis(axes, operations)
     axes.set_ylim(0, span)
     axes.set_ylabel("byte of the arena")
-    _roles_legend(drawing, arena["storages"])
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    used = {slot["role"] for storage in arena["storages"] for slot in storage["slots"]}
+    legend(drawing, [(_ROLE_WORDS[role], number) for role, number in _ROLES.items() if role in used])
     return drawing
 
 
@@ -109,73 +119,30 @@ def _operation_axis(axes: Any, operations: Sequence[Mapping[str, str]]) -> None:
     axes.tick_params(axis="x", length=0)
 
 
-def _roles_legend(drawing: Drawing, storages: Sequence[Mapping[str, Any]]) -> None:
-    from matplotlib.patches import Patch
-
-    used = {slot["role"] for storage in storages for slot in storage["slots"]}
-    handles = [Patch(color=colour(index), label=_ROLE_WORDS[role]) for role, index in _ROLES.items() if role in used]
-    drawing.figure.legend(handles=handles, loc="outside upper left", ncols=5, handlelength=1, handleheight=1)
-
-
 def ram_bars(runs: Sequence[Run]) -> Drawing | None:
     """RAM of each run by purpose, the bound of the stack included."""
-    from matplotlib.patches import Patch
-    from matplotlib.ticker import FuncFormatter
-
-    known = [run for run in runs if run.plan is not None]
-    if not known:
+    bars = []
+    for run in runs:
+        if run.plan is not None:
+            ram, board = run.plan["ram"], run.plan["board"]["ram_bytes"]
+            total = sum(ram.values())
+            end = f"{grouped(total)} B" + (f", {total / board:.0%} of the board's" if board else "")
+            bars.append(Bar(run.label, ram, end))
+    if not bars:
         return None
     drawing = new_drawing(
         "ram",
         "RAM by purpose",
-        height=1.45 + 0.42 * len(known),
+        height=1.45 + 0.42 * len(bars),
         note="Adds up to .data + .bss of the ELF and the stack's bound.",
     )
-    axes = drawing.figure.add_subplot()
-    totals = []
-    used: set[str] = set()
-    for y, run in enumerate(known):
-        assert run.plan is not None
-        left = 0
-        for index, purpose in enumerate(_PURPOSES):
-            n_bytes = run.plan["ram"].get(purpose, 0)
-            if n_bytes:
-                used.add(purpose)
-                (bar,) = axes.barh(y, n_bytes, left=left, height=0.62, color=colour(_PURPOSE_COLOURS[index]))
-                words = _PURPOSE_WORDS.get(purpose, purpose)
-                bar.set_gid(drawing.tip(f"{run.label}, {words}: {grouped(n_bytes)} B"))
-                left += n_bytes
-        totals.append((left, run.plan["board"]["ram_bytes"]))
-    longest = max(total for total, _ in totals)
-    for y, (total, board) in enumerate(totals):
-        of = f"{grouped(total)} B" + (f", {total / board:.0%} of the board's" if board else "")
-        axes.text(total + longest * 0.01, y, of, va="center", fontsize=9, color=INK)
-    axes.set_yticks(range(len(known)), [run.label for run in known])
-    for tick in axes.get_yticklabels():
-        tick.set_color(INK)
-    axes.set_ylim(len(known) - 0.4, -0.6)
-    axes.set_xlim(0, longest * 1.32)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: grouped(round(value))))
-    axes.locator_params(axis="x", nbins=7)
-    axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", visible=True)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.set_xlabel("bytes")
-    handles = [
-        Patch(color=colour(_PURPOSE_COLOURS[i]), label=_PURPOSE_WORDS.get(purpose, purpose))
-        for i, purpose in enumerate(_PURPOSES)
-        if purpose in used
-    ]
-    drawing.figure.legend(handles=handles, loc="outside upper left", ncols=4, handlelength=1, handleheight=1)
+    draw_bars(drawing, bars, _PURPOSES, "bytes", room=0.32)
     return drawing
 
 
 def flash_map(run: Run, name: str) -> Drawing | None:
-    """Every symbol in flash as an area: what the firmware is made of."""
-    from matplotlib.patches import Patch
-
-    if run.plan is None or not run.plan["flash"]["symbols"]:
+    """Every symbol in flash as an area: what the firmware is made of; None on a board without flash."""
+    if run.plan is None or not run.plan["board"]["flash_bytes"] or not run.plan["flash"]["symbols"]:
         return None
     flash = run.plan["flash"]
     symbols = flash["symbols"]
@@ -202,10 +169,7 @@ def flash_map(run: Run, name: str) -> Drawing | None:
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     present = {kind for _, kind, _ in shown}
-    handles = [Patch(color=colour(index), label=words) for kind, (words, index) in _KINDS.items() if kind in present]
-    if "rest" in present:
-        handles.append(Patch(color=colour(7), label="rest"))
-    drawing.figure.legend(handles=handles, loc="outside upper left", ncols=4, handlelength=1, handleheight=1)
+    legend(drawing, [entry for kind, entry in (_KINDS | {"rest": ("rest", 7)}).items() if kind in present])
     return drawing
 
 

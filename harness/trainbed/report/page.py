@@ -120,6 +120,7 @@ def fact_row(result: Result) -> dict[str, str]:
         "test accuracy": f"{result.test.accuracy:.1%}" if result.test.accuracy is not None else "–",
         "final loss": f"{losses[-1]:.3g}" if losses else "–",
         "cycles per sample": grouped(round(cycles)) if cycles is not None else "–",
+        "cycles per inference": _rounded(cost.cycles_per_inference),
         "instructions per sample": _rounded(cost.instructions_per_sample.total),
         "energy per sample": f"{cost.energy_uj_per_sample:.1f} µJ" if cost.energy_uj_per_sample is not None else "–",
         "training memory": f"{grouped(memory.training_bytes)} B",
