@@ -67,3 +67,9 @@ _names = [f"{i} {case.name[:40]}" for i, case in enumerate(CASES)]
 @pytest.mark.parametrize("index", range(len(CASES)), ids=_names)
 def test_an_8_bit_kernel_leaves_what_the_twin_says_on_the_host(index: int) -> None:
     PROGRAM.check_on_host(index)
+
+
+@pytest.mark.parametrize("core", ["M4F, ordered by hand", "M7", "M0+, soft float"])
+def test_an_8_bit_kernel_leaves_what_the_twin_says_on_each_core(core: str) -> None:
+    for index in range(len(CASES)):
+        PROGRAM.check_on_core(core, index)

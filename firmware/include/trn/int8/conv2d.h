@@ -9,31 +9,33 @@
 #include "trn/int8/detail/outer.h"
 #include "trn/int8/gradient.h"
 
-/* `pixels` x `filters` outputs, the first of them (i, j, o), over the taps rows x columns. */
-TRN_KERNEL void trn_i8_conv2d_block(trn_i8_codes_t x, const int8_t *w, const int32_t *b, trn_window_t s, trn_i8_sink_t to, trn_size_t i,
-                                    trn_run_t rows, trn_size_t j, trn_run_t columns, trn_size_t pixels, trn_size_t o, trn_size_t filters)
+/* `pixels` x `filters` outputs, the first of them at element `first` of the output, channel o; x and w: the first tap of the first of
+ * them, `rows` rows of `run` terms. */
+TRN_KERNEL void trn_i8_conv2d_block(trn_i8_codes_t x, const int8_t *w, const int32_t *b, trn_window_t s, trn_i8_sink_t to, trn_size_t rows,
+                                    trn_size_t run, trn_size_t first, trn_size_t pixels, trn_size_t o, trn_size_t filters)
 {
-    const trn_size_t in_c = s.in_c, in_row = s.in_w * in_c, w_row = s.kernel_w * in_c, filter = s.kernel_h * w_row;
+    const trn_size_t in_row = (trn_size_t)s.in_w * s.in_c, w_row = (trn_size_t)s.kernel_w * s.in_c;
     int32_t acc[4];
-    trn_i8_start(acc, b == NULL ? NULL : b + o, filters);
-    for (trn_size_t u = 0; u < rows.count; u++) {
-        trn_i8_codes_t run = x;
-        run.at += (rows.at + u) * in_row + columns.at * in_c;
-        trn_i8_dot(acc, run, pixels, w + o * filter + (rows.first + u) * w_row + columns.first * in_c, filter, filters,
-                   columns.count * in_c);
-    }
-    trn_i8_finish(acc, pixels, filters, (i * s.out_w + j) * s.out_c, s.out_c, o, to);
+    trn_i8_start(acc, b, filters);
+    trn_i8_dot_rows(acc, x, pixels, w, s.kernel_h * w_row, filters, s.kernel_h == 1 && s.pad_top == 0 ? 1 : rows, run, in_row, w_row);
+    trn_i8_finish(acc, pixels, filters, first, s.out_c, o, to);
 }
 
 TRN_KERNEL void trn_i8_conv2d_pixels(trn_i8_codes_t x, const int8_t *w, const int32_t *b, trn_window_t s, trn_i8_sink_t to, trn_size_t i,
                                      trn_run_t rows, trn_size_t j, trn_run_t columns, trn_size_t pixels)
 {
+    const trn_size_t w_row = (trn_size_t)s.kernel_w * s.in_c, filter = s.kernel_h * w_row;
+    const trn_size_t run = columns.count * s.in_c, first = (i * s.out_w + j) * s.out_c;
+    x.at += (rows.at * s.in_w + columns.at) * s.in_c;
+    w += rows.first * w_row + columns.first * s.in_c;
     trn_size_t o = 0;
     for (; o + 2 <= s.out_c; o += 2) {
-        trn_i8_conv2d_block(x, w, b, s, to, i, rows, j, columns, pixels, o, 2);
+        trn_i8_conv2d_block(x, w, b, s, to, rows.count, run, first, pixels, o, 2);
+        w += 2 * filter;
+        b += b == NULL ? 0 : 2;
     }
     if (o < s.out_c) {
-        trn_i8_conv2d_block(x, w, b, s, to, i, rows, j, columns, pixels, o, 1);
+        trn_i8_conv2d_block(x, w, b, s, to, rows.count, run, first, pixels, o, 1);
     }
 }
 
@@ -62,7 +64,8 @@ TRN_KERNEL void trn_i8_conv2d(trn_i8_codes_t x, const int8_t *w, const int32_t *
 TRN_KERNEL void trn_i8_conv2d_forward(const uint8_t *x, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s, int32_t z_x,
                                       trn_i8_output_t out)
 {
-    trn_i8_conv2d((trn_i8_codes_t){x, 0, false, z_x}, w, b, s, (trn_i8_sink_t){.kind = TRN_I8_TO_CODES, .y = y, .output = out});
+    trn_i8_conv2d((trn_i8_codes_t){x, 0, false, z_x}, w, b, s,
+                  (trn_i8_sink_t){.kind = TRN_I8_TO_CODES, .y = y, .output = out, .scale = *out.scale});
 }
 
 /* wt[c, kernel_h-1-u, kernel_w-1-v, k] = w[o_k, u, v, c], o_k the k-th structure that takes part: with it an input gradient is a
@@ -86,40 +89,40 @@ TRN_KERNEL void trn_i8_conv2d_transpose(const int8_t *w, int8_t *wt, trn_window_
     (TRN_I8_WORDS((trn_size_t)(n) * (s).kernel_h * (s).kernel_w * (s).in_c) +        \
      ((n) == (s).out_c ? 0 : TRN_I8_WORDS((trn_size_t)(n) * (s).out_h * (s).out_w)))
 
-/* dx of `pixels` x `channels` inputs, the first of them (a, b, c), the pixels stride_w apart; wt transposed, e with n channels. */
-TRN_KERNEL void trn_i8_conv2d_input_block(const int8_t *wt, trn_i8_codes_t e, trn_window_t s, trn_size_t n, trn_i8_sink_t to,
-                                          trn_size_t a, trn_run_t rows, trn_size_t b, trn_run_t columns, trn_size_t pixels, trn_size_t c,
-                                          trn_size_t channels)
-{
-    const trn_size_t w_row = s.kernel_w * n, filter = s.kernel_h * w_row;
-    int32_t acc[4] = {0, 0, 0, 0};
-    for (trn_size_t u = 0; u < rows.count; u++) {
-        const int8_t *w = wt + c * filter + (s.kernel_h - 1 - rows.first - u * s.stride_h) * w_row;
-        trn_i8_codes_t run = e;
-        run.at += (rows.at - u) * s.out_w * n;
-        if (s.stride_w == 1) { /* the columns' taps lie side by side, the last one first */
-            run.at += (columns.at - columns.count + 1) * n;
-            trn_i8_dot(acc, run, pixels, w + (s.kernel_w - columns.first - columns.count) * n, filter, channels, columns.count * n);
-        } else {
-            run.at += columns.at * n;
-            for (trn_size_t v = 0; v < columns.count; v++) {
-                trn_i8_dot(acc, run, pixels, w + (s.kernel_w - 1 - columns.first - v * s.stride_w) * n, filter, channels, n);
-                run.at -= n;
-            }
-        }
-    }
-    trn_i8_finish(acc, pixels, channels, (a * s.in_w + b) * s.in_c, s.stride_w * s.in_c, c, to);
-}
-
+/* dx of `pixels` inputs from (a, b) on, the pixels stride_w apart; wt transposed, e with n channels. Rows and columns are met from the last
+ * tap to the first, which is the order of e and of wt. */
 TRN_KERNEL void trn_i8_conv2d_input_pixels(const int8_t *wt, trn_i8_codes_t e, trn_window_t s, trn_size_t n, trn_i8_sink_t to,
                                            trn_size_t a, trn_run_t rows, trn_size_t b, trn_run_t columns, trn_size_t pixels)
 {
-    trn_size_t c = 0;
-    for (; c + 2 <= s.in_c; c += 2) {
-        trn_i8_conv2d_input_block(wt, e, s, n, to, a, rows, b, columns, pixels, c, 2);
-    }
-    if (c < s.in_c) {
-        trn_i8_conv2d_input_block(wt, e, s, n, to, a, rows, b, columns, pixels, c, 1);
+    const trn_size_t w_row = s.kernel_w * n, filter = s.kernel_h * w_row, e_row = s.out_w * n, first = (a * s.in_w + b) * s.in_c;
+    const trn_size_t n_rows = s.kernel_h == 1 && s.pad_top == 0 && s.stride_h == 1 ? 1 : rows.count;
+    e.at += (rows.at - rows.count + 1) * e_row + (columns.at - columns.count + 1) * n;
+    wt += (s.kernel_h - 1 - rows.first - (rows.count - 1) * s.stride_h) * w_row;
+    wt += (s.kernel_w - 1 - columns.first - (columns.count - 1) * s.stride_w) * n;
+    for (trn_size_t c = 0; c < s.in_c; c += 2) {
+        const trn_size_t channels = s.in_c % 2 != 0 && c + 1 == s.in_c ? 1 : 2;
+        int32_t acc[4] = {0, 0, 0, 0};
+        if (s.stride_w == 1) { /* the columns' taps lie side by side */
+            if (channels == 2) {
+                trn_i8_dot_rows(acc, e, pixels, wt, filter, 2, n_rows, columns.count * n, e_row, s.stride_h * w_row);
+            } else {
+                trn_i8_dot_rows(acc, e, pixels, wt, filter, 1, n_rows, columns.count * n, e_row, s.stride_h * w_row);
+            }
+        } else {
+            for (trn_size_t u = 0; u < n_rows; u++) {
+                for (trn_size_t v = 0; v < columns.count; v++) {
+                    trn_i8_codes_t run = e;
+                    run.at += u * e_row + v * n;
+                    trn_i8_dot(acc, run, pixels, wt + u * s.stride_h * w_row + v * s.stride_w * n, filter, channels, n);
+                }
+            }
+        }
+        if (channels == 2) {
+            trn_i8_finish(acc, pixels, 2, first, s.stride_w * s.in_c, c, to);
+        } else {
+            trn_i8_finish(acc, pixels, 1, first, s.stride_w * s.in_c, c, to);
+        }
+        wt += 2 * filter;
     }
 }
 
@@ -159,7 +162,8 @@ TRN_KERNEL void trn_i8_conv2d_backward_input(const int8_t *w, const int8_t *e, i
 /* Sums of the gradient of one filter pair's taps: for `filters` (1 or 2) filters o0, o1 and the first n_c input channels,
  * to0/to1[u, v, c] += sum over i, j of e[i, j, o] (x[...] - z_x). */
 TRN_KERNEL void trn_i8_conv2d_weights_filters(const uint8_t *x, const int8_t *e, int32_t *to0, int32_t *to1, trn_window_t s, int32_t z_x,
-                                              trn_size_t o0, trn_size_t o1, trn_size_t filters, trn_size_t n_c)
+                                              trn_size_t o0, trn_size_t o1, bool side, trn_size_t filters,
+                                              trn_size_t n_c)
 {
     const trn_size_t in_c = s.in_c, out_c = s.out_c, in_row = s.in_w * in_c, out_row = s.out_w * out_c;
     for (trn_size_t u = 0; u < s.kernel_h; u++) {
@@ -170,7 +174,7 @@ TRN_KERNEL void trn_i8_conv2d_weights_filters(const uint8_t *x, const int8_t *e,
             const trn_i8_plane_t plane = {rows.count, columns.count, s.stride_h * in_row, s.stride_w * in_c, out_row, out_c};
             const uint8_t *from = x + rows.at * in_row + columns.at * in_c;
             const int8_t *error = e + rows.first * out_row + columns.first * out_c;
-            trn_i8_outer(from, z_x, error + o0, error + o1, filters, to0 + tap, to1 + tap, n_c, plane);
+            trn_i8_outer(from, z_x, error + o0, error + o1, side, filters, to0 + tap, to1 + tap, n_c, plane);
         }
     }
 }
@@ -185,11 +189,11 @@ TRN_KERNEL void trn_i8_conv2d_backward_weights(const uint8_t *x, const int8_t *e
     trn_size_t k = 0;
     for (; k + 2 <= n; k += 2) {
         const trn_size_t o0 = trn_i8_structure(which, k), o1 = trn_i8_structure(which, k + 1);
-        trn_i8_conv2d_weights_filters(x, e, gw + o0 * filter, gw + o1 * filter, s, z_x, o0, o1, 2, n_c);
+        trn_i8_conv2d_weights_filters(x, e, gw + o0 * filter, gw + o1 * filter, s, z_x, o0, o1, which.list == NULL, 2, n_c);
     }
     if (k < n) {
         const trn_size_t o = trn_i8_structure(which, k);
-        trn_i8_conv2d_weights_filters(x, e, gw + o * filter, gw + o * filter, s, z_x, o, o, 1, n_c);
+        trn_i8_conv2d_weights_filters(x, e, gw + o * filter, gw + o * filter, s, z_x, o, o, false, 1, n_c);
     }
     trn_i8_bias_gradient(e, gb, (trn_size_t)s.out_h * s.out_w, s.out_c, which);
 }
@@ -207,10 +211,10 @@ TRN_KERNEL void trn_i8_conv2d_backward_weights16(const uint8_t *x, const int8_t 
         const trn_size_t o0 = trn_i8_structure(which, k), o1 = trn_i8_structure(which, k + filters - 1);
         trn_i8_clear(scratch, filters * filter);
         if (filters == 2) {
-            trn_i8_conv2d_weights_filters(x, e, scratch, scratch + filter, s, z_x, o0, o1, 2, n_c);
+            trn_i8_conv2d_weights_filters(x, e, scratch, scratch + filter, s, z_x, o0, o1, which.list == NULL, 2, n_c);
             trn_i8_deposit(gw + o1 * filter, shift + o1, scratch + filter, filter, 1);
         } else {
-            trn_i8_conv2d_weights_filters(x, e, scratch, scratch, s, z_x, o0, o0, 1, n_c);
+            trn_i8_conv2d_weights_filters(x, e, scratch, scratch, s, z_x, o0, o0, false, 1, n_c);
         }
         trn_i8_deposit(gw + o0 * filter, shift + o0, scratch, filter, 1);
     }

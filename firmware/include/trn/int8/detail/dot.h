@@ -7,6 +7,7 @@
 #define TRN_INT8_DETAIL_DOT_H
 
 #include "trn/int8/base.h"
+#include "trn/int8/detail/simd.h"
 
 /* Codes to multiply with weights: uint8 activations with a zero point, or int8 errors (zero = 0). Pixels `next` bytes apart. */
 typedef struct {
@@ -21,6 +22,7 @@ typedef struct {
     enum { TRN_I8_TO_CODES, TRN_I8_TO_ERROR, TRN_I8_TO_SUMS } kind;
     uint8_t *y;
     trn_i8_output_t output;
+    trn_i8_scale_t scale; /* the one there is, if not per channel */
     int8_t *dx;
     trn_i8_error_t error;
     int32_t *sums;
@@ -31,8 +33,9 @@ TRN_KERNEL int32_t trn_i8_code(trn_i8_codes_t x, trn_size_t i)
     return x.is_signed ? (int32_t)(int8_t)x.at[i] : (int32_t)x.at[i] - x.zero;
 }
 
-TRN_KERNEL void trn_i8_dot(int32_t acc[4], trn_i8_codes_t x, trn_size_t pixels, const int8_t *w, trn_size_t w_next, trn_size_t filters,
-                           trn_size_t count)
+/* Term by term, k < count. */
+TRN_KERNEL void trn_i8_dot_plain(int32_t acc[4], trn_i8_codes_t x, trn_size_t pixels, const int8_t *w, trn_size_t w_next,
+                                 trn_size_t filters, trn_size_t count)
 {
     for (trn_size_t k = 0; k < count; k++) {
         const int32_t x0 = trn_i8_code(x, k), x1 = pixels > 1 ? trn_i8_code(x, x.next + k) : 0;
@@ -44,6 +47,81 @@ TRN_KERNEL void trn_i8_dot(int32_t acc[4], trn_i8_codes_t x, trn_size_t pixels, 
     }
 }
 
+#if TRN_I8_SIMD
+
+/* Terms of one turn of a loop at most. */
+#define TRN_I8_TURN 16
+
+/* `turns` times `terms` terms, a literal multiple of four up to TRN_I8_TURN. */
+TRN_KERNEL void trn_i8_dot_turns(int32_t acc[4], trn_i8_codes_t x, trn_size_t pixels, const int8_t *w, trn_size_t w_next,
+                                 trn_size_t filters, trn_size_t terms, trn_size_t turns, trn_size_t x_turn, trn_size_t w_turn)
+{
+    const uint32_t minus_zero = (uint32_t)-x.zero << 16 | ((uint32_t)-x.zero & 0xFFFF);
+    if (filters == 2) {
+        trn_i8_steps(acc, x.at, x.next, pixels, w, w_next, 2, terms / 4, turns, x_turn, w_turn, x.is_signed, minus_zero);
+    } else {
+        trn_i8_steps(acc, x.at, 0, 1, w, 0, 1, terms / 4, turns, x_turn, w_turn, x.is_signed, minus_zero);
+        if (pixels == 2) {
+            trn_i8_steps(acc + 2, x.at + x.next, 0, 1, w, 0, 1, terms / 4, turns, x_turn, w_turn, x.is_signed, minus_zero);
+        }
+    }
+}
+
+/* True if a distance is literal and within reach of an immediate offset. */
+TRN_KERNEL bool trn_i8_reaches(trn_size_t distance)
+{
+    return __builtin_constant_p(distance) && distance >= 0 && distance + TRN_I8_TURN <= TRN_I8_REACH;
+}
+
+#endif
+
+/* One run of terms. */
+TRN_KERNEL void trn_i8_dot(int32_t acc[4], trn_i8_codes_t x, trn_size_t pixels, const int8_t *w, trn_size_t w_next, trn_size_t filters,
+                           trn_size_t count)
+{
+#if TRN_I8_SIMD
+    if (trn_i8_reaches(x.next) && trn_i8_reaches(w_next)) {
+        const trn_size_t turns = count / TRN_I8_TURN, whole = turns * TRN_I8_TURN, rest = count % TRN_I8_TURN / 4;
+        if (turns > 0) {
+            trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, TRN_I8_TURN, turns, TRN_I8_TURN, TRN_I8_TURN);
+        }
+        x.at += whole;
+        w += whole;
+        if (__builtin_constant_p(rest)) {
+            if (rest > 0) {
+                trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, 4 * rest, 1, 0, 0);
+            }
+        } else if (rest > 0) {
+            trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, 4, rest, 4, 4);
+        }
+        x.at += 4 * rest;
+        w += 4 * rest;
+        count %= 4;
+    }
+#endif
+    trn_i8_dot_plain(acc, x, pixels, w, w_next, filters, count);
+}
+
+/* `rows` runs of terms, x_row and w_row apart. */
+TRN_KERNEL void trn_i8_dot_rows(int32_t acc[4], trn_i8_codes_t x, trn_size_t pixels, const int8_t *w, trn_size_t w_next,
+                                trn_size_t filters, trn_size_t rows, trn_size_t run, trn_size_t x_row, trn_size_t w_row)
+{
+#if TRN_I8_SIMD
+    if (__builtin_constant_p(run) && run <= TRN_I8_TURN && run % 4 == 0 && trn_i8_reaches(x.next) && trn_i8_reaches(w_next) &&
+        trn_i8_reaches(x_row) && trn_i8_reaches(w_row)) {
+        if (rows > 0 && run > 0) {
+            trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, run, rows, x_row, w_row);
+        }
+        return;
+    }
+#endif
+    for (; rows > 0; rows--) {
+        trn_i8_dot(acc, x, pixels, w, w_next, filters, run);
+        x.at += x_row;
+        w += w_row;
+    }
+}
+
 /* acc[p][f] = b[f], or 0 */
 TRN_KERNEL void trn_i8_start(int32_t acc[4], const int32_t *b, trn_size_t filters)
 {
@@ -51,10 +129,76 @@ TRN_KERNEL void trn_i8_start(int32_t acc[4], const int32_t *b, trn_size_t filter
     acc[1] = acc[3] = b == NULL || filters == 1 ? 0 : b[1];
 }
 
+#if TRN_I8_SIMD
+
+/* The range, if one of the sums lies outside. */
+TRN_KERNEL void trn_i8_block_range(const int32_t acc[4], trn_size_t pixels, trn_size_t filters, trn_i8_range_t *range)
+{
+    const int32_t min = range->min;
+    const uint32_t span = (uint32_t)range->max - (uint32_t)min;
+    TRN_UNROLL
+    for (trn_size_t k = 0; k < 4; k++) {
+        if (k / 2 < pixels && k % 2 < filters && __builtin_expect((uint32_t)acc[k] - (uint32_t)min > span, 0)) {
+            TRN_UNROLL
+            for (trn_size_t m = 0; m < 4; m++) {
+                if (m / 2 < pixels && m % 2 < filters) {
+                    trn_i8_range_add(range, acc[m]);
+                }
+            }
+            break;
+        }
+    }
+}
+
+/* round(acc scale) + zero, the shift hardly ever there. */
+TRN_KERNEL void trn_i8_block_requantise(int32_t acc[4], trn_size_t pixels, trn_size_t filters, trn_size_t o, trn_i8_sink_t to, int32_t zero)
+{
+    TRN_UNROLL
+    for (trn_size_t f = 0; f < filters; f++) {
+        const trn_i8_scale_t factor = to.output.per_channel ? to.output.scale[o + f] : to.scale;
+        if (__builtin_expect(factor.shift != 0, 0)) {
+            acc[f] = trn_i8_shift_left(acc[f], factor.shift);
+            acc[2 + f] = trn_i8_shift_left(acc[2 + f], factor.shift);
+        }
+        acc[f] = trn_i8_smmlar(acc[f], factor.multiplier, zero);
+        if (pixels > 1) {
+            acc[2 + f] = trn_i8_smmlar(acc[2 + f], factor.multiplier, zero);
+        }
+    }
+}
+
+TRN_KERNEL int32_t trn_i8_clamp_output(int32_t code, trn_i8_output_t out)
+{
+    if (__builtin_constant_p(out.lo) && out.lo == 0) {
+        code = trn_i8_usat8(code);
+        return __builtin_constant_p(out.hi) && out.hi == 255 ? code : code > out.hi ? out.hi : code;
+    }
+    return trn_i8_clamp(code, out.lo, out.hi);
+}
+
+#endif
+
 /* Sums of channels o, o + 1 of pixels whose elements begin at `first`, `next` elements apart. */
-TRN_KERNEL void trn_i8_finish(const int32_t acc[4], trn_size_t pixels, trn_size_t filters, trn_size_t first, trn_size_t next, trn_size_t o,
+TRN_KERNEL void trn_i8_finish(int32_t acc[4], trn_size_t pixels, trn_size_t filters, trn_size_t first, trn_size_t next, trn_size_t o,
                               trn_i8_sink_t to)
 {
+#if TRN_I8_SIMD
+    if (to.kind == TRN_I8_TO_CODES) {
+        const trn_i8_output_t out = to.output;
+        if (out.range != NULL) {
+            trn_i8_block_range(acc, pixels, filters, out.range);
+        }
+        trn_i8_block_requantise(acc, pixels, filters, o, to, out.zero);
+        uint8_t *y = (uint8_t *)trn_i8_opaque(to.y + first + o);
+        TRN_UNROLL
+        for (trn_size_t k = 0; k < 4; k++) {
+            if (k / 2 < pixels && k % 2 < filters) {
+                y[k / 2 * next + k % 2] = (uint8_t)trn_i8_clamp_output(acc[k], out);
+            }
+        }
+        return;
+    }
+#endif
     TRN_UNROLL
     for (trn_size_t p = 0; p < pixels; p++) {
         TRN_UNROLL

@@ -2,29 +2,36 @@
 /* The inner loop of the 8-bit weight gradients: sums over pixels of products of an error and an input.
  *
  *     to_f[c] += sum over rows, columns of e_f[row, column] (x[row, column, c] - zero)        f < filters (1 or 2), c < n_c
- */
+ *
+ * With the DSP extension: two filters times four channels, two pixels at a time. Bytes of both pixels are paired in registers, so x and
+ * e are read as they lie in memory. All core registers but one serve the block; pointers and counters wait in float registers. */
 #ifndef TRN_INT8_DETAIL_OUTER_H
 #define TRN_INT8_DETAIL_OUTER_H
 
 #include "trn/int8/base.h"
+#include "trn/int8/detail/simd.h"
 
 /* Pixels to sum over, and the distances between rows and between columns of x and of e in elements. */
 typedef struct {
     trn_size_t rows, columns, x_row, x_column, e_row, e_column;
 } trn_i8_plane_t;
 
-TRN_KERNEL void trn_i8_outer(const uint8_t *x, int32_t zero, const int8_t *e0, const int8_t *e1, trn_size_t filters, int32_t *to0,
-                             int32_t *to1, trn_size_t n_c, trn_i8_plane_t p)
+/* Channels c to end-1, one by one. */
+TRN_KERNEL void trn_i8_outer_plain(const uint8_t *x, int32_t zero, const int8_t *e0, const int8_t *e1, trn_size_t filters, int32_t *to0,
+                                   int32_t *to1, trn_size_t from_c, trn_size_t end, trn_i8_plane_t p)
 {
-    for (trn_size_t c = 0; c < n_c; c++) {
+    for (trn_size_t c = from_c; c < end; c++) {
         int32_t acc0 = 0, acc1 = 0;
         for (trn_size_t i = 0; i < p.rows; i++) {
-            for (trn_size_t j = 0; j < p.columns; j++) {
-                const int32_t value = (int32_t)x[i * p.x_row + j * p.x_column + c] - zero;
-                acc0 += value * e0[i * p.e_row + j * p.e_column];
-                if (filters > 1) {
-                    acc1 += value * e1[i * p.e_row + j * p.e_column];
-                }
+            const uint8_t *from = x + i * p.x_row + c;
+            const int8_t *error0 = e0 + i * p.e_row, *error1 = e1 + i * p.e_row;
+            for (trn_size_t j = p.columns; j > 0; j--) {
+                const int32_t value = (int32_t)*from - zero;
+                acc0 += value * *error0;
+                acc1 += filters > 1 ? value * *error1 : 0;
+                from += p.x_column;
+                error0 += p.e_column;
+                error1 += p.e_column;
             }
         }
         to0[c] += acc0;
@@ -32,6 +39,237 @@ TRN_KERNEL void trn_i8_outer(const uint8_t *x, int32_t zero, const int8_t *e0, c
             to1[c] += acc1;
         }
     }
+}
+
+#if TRN_I8_SIMD && defined(__ARM_FP)
+#define TRN_I8_OUTER_SIMD 1
+#else
+#define TRN_I8_OUTER_SIMD 0
+#endif
+
+#if TRN_I8_OUTER_SIMD
+
+/* Pointers to x and to the errors of either filter, and the turns left, live in s0 to s3: a trip between the register files takes a cycle.
+ *
+ * The errors of pixels P and Q (distances from the first, in pixels, as text): pairs of filter 0 in t0, of filter 1 in t1. Neighbouring
+ * filters share a load; others have a pointer each. The inputs of these pixels are loaded beside them, to t2 and t3. */
+#define TRN_I8_ERRORS_SIDE(P, Q)                     \
+    "vmov %[t0], s1\n\t"                             \
+    "vmov %[t2], s0\n\t"                             \
+    "ldrh.w %[t1], [%[t0], %[ec]*" P "]\n\t"         \
+    "ldrh.w %[t0], [%[t0], %[ec]*" Q "]\n\t"         \
+    "ldr.w %[t3], [%[t2], %[xc]*" Q "]\n\t"          \
+    "ldr.w %[t2], [%[t2], %[xc]*" P "]\n\t"          \
+    "pkhbt %[t0], %[t1], %[t0], lsl #16\n\t"         \
+    "sxtb16 %[t1], %[t0], ror #8\n\t"                \
+    "sxtb16 %[t0], %[t0]\n\t"
+#define TRN_I8_ERRORS_APART(P, Q)                    \
+    "vmov %[t0], s1\n\t"                             \
+    "vmov %[t1], s2\n\t"                             \
+    "ldrsb.w %[t2], [%[t0], %[ec]*" P "]\n\t"        \
+    "ldrsb.w %[t0], [%[t0], %[ec]*" Q "]\n\t"        \
+    "ldrsb.w %[t3], [%[t1], %[ec]*" P "]\n\t"        \
+    "ldrsb.w %[t1], [%[t1], %[ec]*" Q "]\n\t"        \
+    "pkhbt %[t0], %[t2], %[t0], lsl #16\n\t"         \
+    "vmov %[t2], s0\n\t"                             \
+    "pkhbt %[t1], %[t3], %[t1], lsl #16\n\t"         \
+    "ldr.w %[t3], [%[t2], %[xc]*" Q "]\n\t"          \
+    "ldr.w %[t2], [%[t2], %[xc]*" P "]\n\t"
+
+/* Two pixels. */
+#define TRN_I8_PAIR(ERRORS, P, Q)                    \
+    ERRORS(P, Q)                                     \
+    "pkhbt %[t4], %[t2], %[t3], lsl #16\n\t"         \
+    "pkhtb %[t3], %[t3], %[t2], asr #16\n\t"         \
+    "uxtb16 %[t2], %[t4]\n\t"                        \
+    "uxtb16 %[t4], %[t4], ror #8\n\t"                \
+    "smlad %[a0], %[t0], %[t2], %[a0]\n\t"           \
+    "smlad %[b0], %[t1], %[t2], %[b0]\n\t"           \
+    "uxtb16 %[t2], %[t3]\n\t"                        \
+    "smlad %[a1], %[t0], %[t4], %[a1]\n\t"           \
+    "smlad %[b1], %[t1], %[t4], %[b1]\n\t"           \
+    "uxtb16 %[t3], %[t3], ror #8\n\t"                \
+    "smlad %[a2], %[t0], %[t2], %[a2]\n\t"           \
+    "smlad %[b2], %[t1], %[t2], %[b2]\n\t"           \
+    "smlad %[a3], %[t0], %[t3], %[a3]\n\t"           \
+    "smlad %[b3], %[t1], %[t3], %[b3]\n\t"
+
+/* One pixel: the errors' upper halves are 0, whatever stands in those of x. */
+#define TRN_I8_LAST_SIDE(P)                          \
+    "vmov %[t0], s1\n\t"                             \
+    "vmov %[t3], s0\n\t"                             \
+    "ldrh.w %[t0], [%[t0], %[ec]*" P "]\n\t"         \
+    "ldr.w %[t3], [%[t3], %[xc]*" P "]\n\t"          \
+    "sxtb16 %[t1], %[t0], ror #8\n\t"                \
+    "sxtb16 %[t0], %[t0]\n\t"
+#define TRN_I8_LAST_APART(P)                         \
+    "vmov %[t0], s1\n\t"                             \
+    "vmov %[t1], s2\n\t"                             \
+    "vmov %[t3], s0\n\t"                             \
+    "ldrb.w %[t0], [%[t0], %[ec]*" P "]\n\t"         \
+    "ldrb.w %[t1], [%[t1], %[ec]*" P "]\n\t"         \
+    "ldr.w %[t3], [%[t3], %[xc]*" P "]\n\t"          \
+    "sxtb16 %[t0], %[t0]\n\t"                        \
+    "sxtb16 %[t1], %[t1]\n\t"
+#define TRN_I8_LAST(ERRORS, P)                       \
+    ERRORS(P)                                        \
+    "uxtb16 %[t2], %[t3]\n\t"                        \
+    "uxtb16 %[t4], %[t3], ror #8\n\t"                \
+    "smlad %[a0], %[t0], %[t2], %[a0]\n\t"           \
+    "smlad %[b0], %[t1], %[t2], %[b0]\n\t"           \
+    "uxtb16 %[t2], %[t3], ror #16\n\t"               \
+    "smlad %[a1], %[t0], %[t4], %[a1]\n\t"           \
+    "smlad %[b1], %[t1], %[t4], %[b1]\n\t"           \
+    "uxtb16 %[t3], %[t3], ror #24\n\t"               \
+    "smlad %[a2], %[t0], %[t2], %[a2]\n\t"           \
+    "smlad %[b2], %[t1], %[t2], %[b2]\n\t"           \
+    "smlad %[a3], %[t0], %[t3], %[a3]\n\t"           \
+    "smlad %[b3], %[t1], %[t3], %[b3]\n\t"
+
+/* On to the next turn. */
+#define TRN_I8_OUTER_NEXT_SIDE                       \
+    "vmov %[t0], s1\n\t"                             \
+    "vmov %[t1], %[de]\n\t"                          \
+    "vmov %[t2], s0\n\t"                             \
+    "vmov %[t4], %[dx]\n\t"                          \
+    "vmov %[t3], s3\n\t"                             \
+    "add %[t0], %[t0], %[t1]\n\t"                    \
+    "add %[t2], %[t2], %[t4]\n\t"                    \
+    "subs %[t3], %[t3], #1\n\t"                      \
+    "vmov s1, %[t0]\n\t"                             \
+    "vmov s0, %[t2]\n\t"                             \
+    "vmov s3, %[t3]\n\t"                             \
+    "bne 1b\n\t"
+#define TRN_I8_OUTER_NEXT_APART                      \
+    "vmov %[t0], s2\n\t"                             \
+    "vmov %[t1], %[de]\n\t"                          \
+    "add %[t0], %[t0], %[t1]\n\t"                    \
+    "vmov s2, %[t0]\n\t"                             \
+    TRN_I8_OUTER_NEXT_SIDE
+
+#define TRN_I8_OUTER_ASM(NEXT, ...)                                                                                               \
+    __asm__ volatile("vmov.f32 s0, %[px]\n\t"                                                                                         \
+                     "vmov.f32 s1, %[pe]\n\t"                                                                                     \
+                     "vmov.f32 s2, %[pf]\n\t"                                                                                     \
+                     "vmov.f32 s3, %[n]\n\t"                                                                                      \
+                     ".p2align 2\n"                                                                                               \
+                     "1:\n\t" __VA_ARGS__ NEXT                                                                                    \
+                     : [a0] "+r"(a[0]), [a1] "+r"(a[1]), [a2] "+r"(a[2]), [a3] "+r"(a[3]), [b0] "+r"(b[0]), [b1] "+r"(b[1]),      \
+                       [b2] "+r"(b[2]), [b3] "+r"(b[3]), [t0] "=&r"(t0), [t1] "=&r"(t1), [t2] "=&r"(t2), [t3] "=&r"(t3),          \
+                       [t4] "=&r"(t4)                                                                                             \
+                     : [px] "t"(px), [pe] "t"(pe), [pf] "t"(pf), [n] "t"(n), [dx] "t"(dx), [de] "t"(de), [xc] "n"(x_column),      \
+                       [ec] "n"(e_column)                                                                                         \
+                     : "s0", "s1", "s2", "s3", "memory", "cc")
+#define TRN_I8_OUTER_BY_PIXELS(ERRORS, LAST, NEXT)                                                                                \
+    do {                                                                                                                          \
+        if (pixels == 8) {                                                                                                        \
+            TRN_I8_OUTER_ASM(NEXT, TRN_I8_PAIR(ERRORS, "0", "1") TRN_I8_PAIR(ERRORS, "2", "3") TRN_I8_PAIR(ERRORS, "4", "5")       \
+                                       TRN_I8_PAIR(ERRORS, "6", "7"));                                                            \
+        } else if (pixels == 7) {                                                                                                 \
+            TRN_I8_OUTER_ASM(NEXT, TRN_I8_PAIR(ERRORS, "0", "1") TRN_I8_PAIR(ERRORS, "2", "3") TRN_I8_PAIR(ERRORS, "4", "5")       \
+                                       TRN_I8_LAST(LAST, "6"));                                                                   \
+        } else if (pixels == 4) {                                                                                                 \
+            TRN_I8_OUTER_ASM(NEXT, TRN_I8_PAIR(ERRORS, "0", "1") TRN_I8_PAIR(ERRORS, "2", "3"));                                  \
+        } else if (pixels == 2) {                                                                                                 \
+            TRN_I8_OUTER_ASM(NEXT, TRN_I8_PAIR(ERRORS, "0", "1"));                                                                \
+        } else {                                                                                                                  \
+            TRN_I8_OUTER_ASM(NEXT, TRN_I8_LAST(LAST, "0"));                                                                       \
+        }                                                                                                                         \
+    } while (0)
+
+/* A number in a float register. */
+TRN_KERNEL float trn_i8_park(uint32_t value)
+{
+    float parked;
+    __asm__("vmov %0, %1" : "=t"(parked) : "r"(value));
+    return parked;
+}
+
+/* `turns` (at least 1) times `pixels` (literal: 8, 7, 4, 2 or 1) pixels, two filters by four channels; turns x_turn and e_turn apart. */
+TRN_KERNEL void trn_i8_outer_turns(int32_t a[4], int32_t b[4], const uint8_t *x, const int8_t *e0, const int8_t *e1, bool side,
+                                   trn_size_t pixels, trn_size_t x_column, trn_size_t e_column, trn_size_t turns, trn_size_t x_turn,
+                                   trn_size_t e_turn)
+{
+    uint32_t t0, t1, t2, t3, t4;
+    const float px = trn_i8_park((uint32_t)x), pe = trn_i8_park((uint32_t)e0), pf = side ? pe : trn_i8_park((uint32_t)e1);
+    const float n = trn_i8_park((uint32_t)turns), dx = trn_i8_park((uint32_t)x_turn), de = trn_i8_park((uint32_t)e_turn);
+    if (side) {
+        TRN_I8_OUTER_BY_PIXELS(TRN_I8_ERRORS_SIDE, TRN_I8_LAST_SIDE, TRN_I8_OUTER_NEXT_SIDE);
+    } else {
+        TRN_I8_OUTER_BY_PIXELS(TRN_I8_ERRORS_APART, TRN_I8_LAST_APART, TRN_I8_OUTER_NEXT_APART);
+    }
+}
+
+/* `pixels` columns of all rows from column j on. */
+#define TRN_I8_OUTER_COLUMNS(pixels)                                                                                              \
+    do {                                                                                                                          \
+        trn_i8_outer_turns(a, b, x + j * p.x_column, e0 + j * p.e_column, e1 + j * p.e_column, side, pixels, p.x_column, p.e_column, \
+                           p.rows, p.x_row, p.e_row);                                                                             \
+        j += (pixels);                                                                                                            \
+    } while (0)
+
+/* Four channels. `side`, literal: e1 = e0 + 1. Columns in groups of eight, each for all rows. */
+TRN_KERNEL void trn_i8_outer_block(const uint8_t *x, const int8_t *e0, const int8_t *e1, bool side, int32_t *to0, int32_t *to1,
+                                   const int32_t correction[2], trn_i8_plane_t p)
+{
+    int32_t a[4], b[4];
+    a[0] = a[1] = a[2] = a[3] = -correction[0];
+    b[0] = b[1] = b[2] = b[3] = -correction[1];
+    trn_size_t j = 0;
+    while (p.columns - j >= 8) {
+        TRN_I8_OUTER_COLUMNS(8);
+    }
+    if (p.columns - j == 7) {
+        TRN_I8_OUTER_COLUMNS(7);
+    }
+    if (p.columns - j >= 4) {
+        TRN_I8_OUTER_COLUMNS(4);
+    }
+    if (p.columns - j >= 2) {
+        TRN_I8_OUTER_COLUMNS(2);
+    }
+    if (p.columns - j == 1) {
+        TRN_I8_OUTER_COLUMNS(1);
+    }
+    TRN_EACH(k, 4, to0[k] += a[k];);
+    if (to1 != NULL) {
+        TRN_EACH(k, 4, to1[k] += b[k];);
+    }
+}
+
+/* The sum of a plane of errors, times zero: what the zero point contributes to each sum of its filter. */
+TRN_KERNEL int32_t trn_i8_outer_correction(const int8_t *e, int32_t zero, trn_i8_plane_t p)
+{
+    int32_t sum = 0;
+    for (trn_size_t i = 0; i < p.rows && zero != 0; i++) {
+        for (trn_size_t j = 0; j < p.columns; j++) {
+            sum += e[i * p.e_row + j * p.e_column];
+        }
+    }
+    return sum * zero;
+}
+
+#endif
+
+/* `side`, literal: e1 = e0 + 1 if there are two filters. */
+TRN_KERNEL void trn_i8_outer(const uint8_t *x, int32_t zero, const int8_t *e0, const int8_t *e1, bool side, trn_size_t filters,
+                             int32_t *to0, int32_t *to1, trn_size_t n_c, trn_i8_plane_t p)
+{
+    trn_size_t fours = 0;
+#if TRN_I8_OUTER_SIMD
+    if (p.rows > 0 && p.columns > 0 && __builtin_constant_p(p.x_column) && __builtin_constant_p(p.e_column) && 8 * p.x_column <= TRN_I8_REACH &&
+        8 * p.e_column <= TRN_I8_REACH && n_c >= 4) {
+        fours = n_c / 4 * 4;
+        const int32_t correction[2] = {trn_i8_outer_correction(e0, zero, p), filters > 1 ? trn_i8_outer_correction(e1, zero, p) : 0};
+        if (p.rows == 1 && p.columns > 8 && p.columns % 8 == 0) { /* a long row is as good as many short ones */
+            p = (trn_i8_plane_t){p.columns / 8, 8, 8 * p.x_column, p.x_column, 8 * p.e_column, p.e_column};
+        }
+        for (trn_size_t c = 0; c < fours; c += 4) {
+            trn_i8_outer_block(x + c, e0, e1, side && filters > 1, to0 + c, filters > 1 ? to1 + c : NULL, correction, p);
+        }
+    }
+#endif
+    trn_i8_outer_plain(x, zero, e0, e1, filters, to0, to1, fours, n_c, p);
 }
 
 #endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What cores with the DSP extension (Cortex-M4, M7, M33) do in one instruction. The steps of the inner loops are written as one statement
+ * each, so that their loads stand side by side and the compiler only hands out registers. TRN_I8_SIMD 0 leaves plain C: the same bits. */
+#ifndef TRN_INT8_DETAIL_SIMD_H
+#define TRN_INT8_DETAIL_SIMD_H
+
+#include "trn/base.h"
+
+#ifndef TRN_I8_SIMD
+#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__) && defined(__OPTIMIZE__) && defined(__thumb2__)
+#define TRN_I8_SIMD 1
+#else
+#define TRN_I8_SIMD 0
+#endif
+#endif
+
+/* Farthest byte an immediate offset reaches. */
+#define TRN_I8_REACH 4095
+
+#if TRN_I8_SIMD
+
+/* A pointer or number the compiler knows nothing about. */
+TRN_KERNEL const uint8_t *trn_i8_opaque(const uint8_t *pointer)
+{
+    __asm__("" : "+r"(pointer));
+    return pointer;
+}
+
+TRN_KERNEL int32_t trn_i8_smmlar(int32_t a, int32_t b, int32_t c)
+{
+    int32_t d;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+    return d;
+}
+
+TRN_KERNEL int32_t trn_i8_usat8(int32_t a)
+{
+    int32_t d;
+    __asm__("usat %0, #8, %1" : "=r"(d) : "r"(a));
+    return d;
+}
+
+/* Four bytes, at any address. */
+TRN_KERNEL uint32_t trn_i8_load(const uint8_t *from)
+{
+    uint32_t word;
+    __builtin_memcpy(&word, from, sizeof word);
+    return word;
+}
+
+TRN_KERNEL void trn_i8_store(uint8_t *to, uint32_t word)
+{
+    __builtin_memcpy(to, &word, sizeof word);
+}
+
+/* Halves of a plus bytes 0 and 2 (or 1 and 3) of b, signed. */
+TRN_KERNEL uint32_t trn_i8_sxtab16(uint32_t a, uint32_t b)
+{
+    uint32_t d;
+    __asm__("sxtab16 %0, %1, %2" : "=r"(d) : "r"(a), "r"(b));
+    return d;
+}
+
+TRN_KERNEL uint32_t trn_i8_sxtab16_ror8(uint32_t a, uint32_t b)
+{
+    uint32_t d;
+    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(d) : "r"(a), "r"(b));
+    return d;
+}
+
+/* Bytes 0 and 2 (`ror` 0) or 1 and 3 (`ror` 8) of four, as two halves: signed, or unsigned less the zero point twice in `minus_zero`. */
+#define TRN_I8_TAKE_SIGNED(to, from) "sxtb16 " to ", " from "\n\t"
+#define TRN_I8_TAKE_UNSIGNED(to, from) "uxtb16 " to ", " from "\n\t"
+#define TRN_I8_TAKE_LESS_ZERO(to, from) "uxtab16 " to ", %[z], " from "\n\t"
+
+/* The k-th four terms of a block, K their distance from the first in bytes, as text. Weights first: pixels share them. */
+#define TRN_I8_STEP_2X2(TAKE, K)                     \
+    "ldr.w %[v0], [%[w], #" K "]\n\t"                  \
+    "ldr.w %[v1], [%[w], %[wn]+" K "]\n\t"             \
+    "ldr.w %[u0], [%[x], #" K "]\n\t"                  \
+    "ldr.w %[u1], [%[x], %[xn]+" K "]\n\t"             \
+    "sxtb16 %[v2], %[v0], ror #8\n\t"                \
+    "sxtb16 %[v0], %[v0]\n\t"                        \
+    TAKE("%[u2]", "%[u0], ror #8")                   \
+    TAKE("%[u0]", "%[u0]")                           \
+    "smlad %[a0], %[v2], %[u2], %[a0]\n\t"           \
+    "sxtb16 %[v3], %[v1], ror #8\n\t"                \
+    "sxtb16 %[v1], %[v1]\n\t"                        \
+    "smlad %[a0], %[v0], %[u0], %[a0]\n\t"           \
+    "smlad %[a1], %[v3], %[u2], %[a1]\n\t"           \
+    TAKE("%[u2]", "%[u1], ror #8")                   \
+    TAKE("%[u1]", "%[u1]")                           \
+    "smlad %[a1], %[v1], %[u0], %[a1]\n\t"           \
+    "smlad %[a2], %[v2], %[u2], %[a2]\n\t"           \
+    "smlad %[a3], %[v3], %[u2], %[a3]\n\t"           \
+    "smlad %[a2], %[v0], %[u1], %[a2]\n\t"           \
+    "smlad %[a3], %[v1], %[u1], %[a3]\n\t"
+
+/* With a zero point to subtract there is a register less: the second pixel is loaded once the first is done with. */
+#define TRN_I8_STEP_2X2_TIGHT(TAKE, K)               \
+    "ldr.w %[v0], [%[w], #" K "]\n\t"                  \
+    "ldr.w %[v1], [%[w], %[wn]+" K "]\n\t"             \
+    "ldr.w %[u0], [%[x], #" K "]\n\t"                  \
+    "sxtb16 %[v2], %[v0], ror #8\n\t"                \
+    "sxtb16 %[v0], %[v0]\n\t"                        \
+    TAKE("%[u2]", "%[u0], ror #8")                   \
+    TAKE("%[u0]", "%[u0]")                           \
+    "smlad %[a0], %[v2], %[u2], %[a0]\n\t"           \
+    "sxtb16 %[v3], %[v1], ror #8\n\t"                \
+    "sxtb16 %[v1], %[v1]\n\t"                        \
+    "smlad %[a0], %[v0], %[u0], %[a0]\n\t"           \
+    "smlad %[a1], %[v3], %[u2], %[a1]\n\t"           \
+    "smlad %[a1], %[v1], %[u0], %[a1]\n\t"           \
+    "ldr.w %[u0], [%[x], %[xn]+" K "]\n\t"             \
+    TAKE("%[u2]", "%[u0], ror #8")                   \
+    TAKE("%[u0]", "%[u0]")                           \
+    "smlad %[a2], %[v2], %[u2], %[a2]\n\t"           \
+    "smlad %[a3], %[v3], %[u2], %[a3]\n\t"           \
+    "smlad %[a2], %[v0], %[u0], %[a2]\n\t"           \
+    "smlad %[a3], %[v1], %[u0], %[a3]\n\t"
+
+/* The same for one pixel. */
+#define TRN_I8_STEP_1X2(TAKE, K)                     \
+    "ldr.w %[v0], [%[w], #" K "]\n\t"                  \
+    "ldr.w %[v1], [%[w], %[wn]+" K "]\n\t"             \
+    "ldr.w %[u0], [%[x], #" K "]\n\t"                  \
+    "sxtb16 %[v2], %[v0], ror #8\n\t"                \
+    "sxtb16 %[v0], %[v0]\n\t"                        \
+    TAKE("%[u2]", "%[u0], ror #8")                   \
+    TAKE("%[u0]", "%[u0]")                           \
+    "smlad %[a0], %[v2], %[u2], %[a0]\n\t"           \
+    "sxtb16 %[v2], %[v1], ror #8\n\t"                \
+    "sxtb16 %[v1], %[v1]\n\t"                        \
+    "smlad %[a0], %[v0], %[u0], %[a0]\n\t"           \
+    "smlad %[a1], %[v2], %[u2], %[a1]\n\t"           \
+    "smlad %[a1], %[v1], %[u0], %[a1]\n\t"
+
+/* And for one pixel and one filter. */
+#define TRN_I8_STEP_1X1(TAKE, K)                     \
+    "ldr.w %[v0], [%[w], #" K "]\n\t"                  \
+    "ldr.w %[u0], [%[x], #" K "]\n\t"                  \
+    "sxtb16 %[v2], %[v0], ror #8\n\t"                \
+    "sxtb16 %[v0], %[v0]\n\t"                        \
+    TAKE("%[u2]", "%[u0], ror #8")                   \
+    TAKE("%[u0]", "%[u0]")                           \
+    "smlad %[a0], %[v2], %[u2], %[a0]\n\t"           \
+    "smlad %[a0], %[v0], %[u0], %[a0]\n\t"
+
+/* From a word on: a load that straddles two words of code does not overlap with the one before. */
+#define TRN_I8_STEPS_1(STEP, TAKE) ".p2align 2\n\t" STEP(TAKE, "0")
+#define TRN_I8_STEPS_2(STEP, TAKE) TRN_I8_STEPS_1(STEP, TAKE) STEP(TAKE, "4")
+#define TRN_I8_STEPS_3(STEP, TAKE) TRN_I8_STEPS_2(STEP, TAKE) STEP(TAKE, "8")
+#define TRN_I8_STEPS_4(STEP, TAKE) TRN_I8_STEPS_3(STEP, TAKE) STEP(TAKE, "12")
+
+
+/* `turns` times: `steps` (1 to 4) steps, then x and w further by x_turn and w_turn. Once: without the loop. */
+#define TRN_I8_ONCE(STEPS) STEPS
+#define TRN_I8_LOOP(STEPS)                           \
+    ".p2align 2\n"                                   \
+    "1:\n\t" STEPS "addw %[x], %[x], %[dx]\n\t"      \
+    "addw %[w], %[w], %[dw]\n\t"                     \
+    "subs %[n], #1\n\t"                              \
+    "bne 1b\n\t"
+#define TRN_I8_BLOCK_2X2(TURNS, STEPS, TAKE)                                                                                     \
+    __asm__ volatile(TURNS(STEPS(TRN_I8_STEP_2X2, TAKE))                                                                         \
+                     : [a0] "+r"(acc[0]), [a1] "+r"(acc[1]), [a2] "+r"(acc[2]), [a3] "+r"(acc[3]), [v0] "=&r"(v0),               \
+                       [v1] "=&r"(v1), [v2] "=&r"(v2), [v3] "=&r"(v3), [u0] "=&r"(u0), [u1] "=&r"(u1), [u2] "=&r"(u2),           \
+                       [x] "+r"(x), [w] "+r"(w), [n] "+r"(turns)                                                                 \
+                     : [wn] "n"(w_next), [xn] "n"(x_next), [dx] "n"(x_turn), [dw] "n"(w_turn)                                    \
+                     : "memory", "cc")
+#define TRN_I8_BLOCK_2X2_TIGHT(TURNS, STEPS, TAKE)                                                                               \
+    __asm__ volatile(TURNS(STEPS(TRN_I8_STEP_2X2_TIGHT, TAKE))                                                                   \
+                     : [a0] "+r"(acc[0]), [a1] "+r"(acc[1]), [a2] "+r"(acc[2]), [a3] "+r"(acc[3]), [v0] "=&r"(v0),               \
+                       [v1] "=&r"(v1), [v2] "=&r"(v2), [v3] "=&r"(v3), [u0] "=&r"(u0), [u2] "=&r"(u2), [x] "+r"(x),              \
+                       [w] "+r"(w), [n] "+r"(turns)                                                                              \
+                     : [wn] "n"(w_next), [xn] "n"(x_next), [dx] "n"(x_turn), [dw] "n"(w_turn), [z] "r"(minus_zero)               \
+                     : "memory", "cc")
+#define TRN_I8_BLOCK_1X2(TURNS, STEPS, TAKE)                                                                                     \
+    __asm__ volatile(TURNS(STEPS(TRN_I8_STEP_1X2, TAKE))                                                                         \
+                     : [a0] "+r"(acc[0]), [a1] "+r"(acc[1]), [v0] "=&r"(v0), [v1] "=&r"(v1), [v2] "=&r"(v2), [u0] "=&r"(u0),     \
+                       [u2] "=&r"(u2), [x] "+r"(x), [w] "+r"(w), [n] "+r"(turns)                                                 \
+                     : [wn] "n"(w_next), [dx] "n"(x_turn), [dw] "n"(w_turn), [z] "r"(minus_zero)                                 \
+                     : "memory", "cc")
+#define TRN_I8_BLOCK_1X1(TURNS, STEPS, TAKE)                                                                                     \
+    __asm__ volatile(TURNS(STEPS(TRN_I8_STEP_1X1, TAKE))                                                                         \
+                     : [a0] "+r"(acc[0]), [v0] "=&r"(v0), [v2] "=&r"(v2), [u0] "=&r"(u0), [u2] "=&r"(u2), [x] "+r"(x),           \
+                       [w] "+r"(w), [n] "+r"(turns)                                                                              \
+                     : [dx] "n"(x_turn), [dw] "n"(w_turn), [z] "r"(minus_zero)                                                   \
+                     : "memory", "cc")
+#define TRN_I8_BY_STEPS(BLOCK, TAKE)                                \
+    do {                                                            \
+        if (__builtin_constant_p(turns) && turns == 1) {            \
+            if (steps == 4) {                                       \
+                BLOCK(TRN_I8_ONCE, TRN_I8_STEPS_4, TAKE);           \
+            } else if (steps == 3) {                                \
+                BLOCK(TRN_I8_ONCE, TRN_I8_STEPS_3, TAKE);           \
+            } else if (steps == 2) {                                \
+                BLOCK(TRN_I8_ONCE, TRN_I8_STEPS_2, TAKE);           \
+            } else {                                                \
+                BLOCK(TRN_I8_ONCE, TRN_I8_STEPS_1, TAKE);           \
+            }                                                       \
+        } else if (steps == 4) {                                    \
+            BLOCK(TRN_I8_LOOP, TRN_I8_STEPS_4, TAKE);               \
+        } else if (steps == 3) {                                    \
+            BLOCK(TRN_I8_LOOP, TRN_I8_STEPS_3, TAKE);               \
+        } else if (steps == 2) {                                    \
+            BLOCK(TRN_I8_LOOP, TRN_I8_STEPS_2, TAKE);               \
+        } else {                                                    \
+            BLOCK(TRN_I8_LOOP, TRN_I8_STEPS_1, TAKE);               \
+        }                                                           \
+    } while (0)
+
+/* `turns` (at least 1) times 4 `steps` terms (1 to 4 steps, literal) of a block, a turn's first term x_turn and w_turn from that of the one
+ * before. All distances are literal and in reach of an immediate offset. */
+TRN_KERNEL void trn_i8_steps(int32_t *acc, const uint8_t *x, trn_size_t x_next, trn_size_t pixels, const int8_t *w, trn_size_t w_next,
+                             trn_size_t filters, trn_size_t steps, trn_size_t turns, trn_size_t x_turn, trn_size_t w_turn, bool is_signed,
+                             uint32_t minus_zero)
+{
+    uint32_t v0, v1, v2, v3, u0, u1, u2;
+    const bool plain = !is_signed && __builtin_constant_p(minus_zero) && minus_zero == 0;
+    if (pixels == 2 && filters == 2) {
+        if (is_signed) {
+            TRN_I8_BY_STEPS(TRN_I8_BLOCK_2X2, TRN_I8_TAKE_SIGNED);
+        } else if (plain) {
+            TRN_I8_BY_STEPS(TRN_I8_BLOCK_2X2, TRN_I8_TAKE_UNSIGNED);
+        } else {
+            TRN_I8_BY_STEPS(TRN_I8_BLOCK_2X2_TIGHT, TRN_I8_TAKE_LESS_ZERO);
+        }
+    } else if (filters == 2) {
+        if (is_signed) {
+            TRN_I8_BY_STEPS(TRN_I8_BLOCK_1X2, TRN_I8_TAKE_SIGNED);
+        } else if (plain) {
+            TRN_I8_BY_STEPS(TRN_I8_BLOCK_1X2, TRN_I8_TAKE_UNSIGNED);
+        } else {
+            TRN_I8_BY_STEPS(TRN_I8_BLOCK_1X2, TRN_I8_TAKE_LESS_ZERO);
+        }
+    } else {
+        if (is_signed) {
+            TRN_I8_BY_STEPS(TRN_I8_BLOCK_1X1, TRN_I8_TAKE_SIGNED);
+        } else if (plain) {
+            TRN_I8_BY_STEPS(TRN_I8_BLOCK_1X1, TRN_I8_TAKE_UNSIGNED);
+        } else {
+            TRN_I8_BY_STEPS(TRN_I8_BLOCK_1X1, TRN_I8_TAKE_LESS_ZERO);
+        }
+    }
+}
+
+#endif
+
+#endif
