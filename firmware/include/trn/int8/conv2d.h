@@ -43,19 +43,19 @@ TRN_KERNEL void trn_i8_conv2d_pixels(trn_i8_codes_t x, const int8_t *w, const in
 TRN_KERNEL void trn_i8_conv2d(trn_i8_codes_t x, const int8_t *w, const int32_t *b, trn_window_t s, trn_i8_sink_t to)
 {
     const trn_run_t inside = trn_outputs_with_all_taps(s.in_w, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
+    const trn_size_t pairs = inside.count / 2;
     x.next = (trn_size_t)s.stride_w * s.in_c;
     for (trn_size_t i = 0; i < s.out_h; i++) {
         const trn_run_t rows = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
-        for (trn_size_t j = 0; j < s.out_w;) {
-            if (j >= inside.first && j + 2 <= inside.first + inside.count) {
-                const trn_run_t all = {0, s.kernel_w, j * s.stride_w - s.pad_left};
-                trn_i8_conv2d_pixels(x, w, b, s, to, i, rows, j, all, 2);
-                j += 2;
-            } else {
-                const trn_run_t columns = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
-                trn_i8_conv2d_pixels(x, w, b, s, to, i, rows, j, columns, 1);
-                j++;
-            }
+        for (trn_size_t k = 0; k < pairs; k++) {
+            const trn_size_t j = inside.first + 2 * k;
+            const trn_run_t all = {0, s.kernel_w, j * s.stride_w - s.pad_left};
+            trn_i8_conv2d_pixels(x, w, b, s, to, i, rows, j, all, 2);
+        }
+        for (trn_size_t k = 0; k < s.out_w - 2 * pairs; k++) {
+            const trn_size_t j = k < inside.first ? k : k + 2 * pairs;
+            const trn_run_t columns = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
+            trn_i8_conv2d_pixels(x, w, b, s, to, i, rows, j, columns, 1);
         }
     }
 }
@@ -68,12 +68,43 @@ TRN_KERNEL void trn_i8_conv2d_forward(const uint8_t *x, const int8_t *w, const i
                   (trn_i8_sink_t){.kind = TRN_I8_TO_CODES, .y = y, .output = out, .scale = *out.scale});
 }
 
+#if TRN_I8_SIMD
+
+/* to[c][o] = from[o][c], 4 x 4 bytes, rows `from_next` and `to_next` apart. */
+TRN_KERNEL void trn_i8_transpose_four(const int8_t *from, trn_size_t from_next, int8_t *to, trn_size_t to_next)
+{
+    const uint8_t *in = (const uint8_t *)from;
+    uint8_t *out = (uint8_t *)to;
+    const uint32_t r0 = trn_i8_load(in), r1 = trn_i8_load(in + from_next), r2 = trn_i8_load(in + 2 * from_next),
+                   r3 = trn_i8_load(in + 3 * from_next);
+    const uint32_t low02 = (r0 & 0xFFFF) | r2 << 16, low13 = (r1 & 0xFFFF) | r3 << 16;
+    const uint32_t high02 = r0 >> 16 | (r2 & UINT32_C(0xFFFF0000)), high13 = r1 >> 16 | (r3 & UINT32_C(0xFFFF0000));
+    trn_i8_store(out, (low02 & UINT32_C(0x00FF00FF)) | (low13 & UINT32_C(0x00FF00FF)) << 8);
+    trn_i8_store(out + to_next, (low02 >> 8 & UINT32_C(0x00FF00FF)) | (low13 & UINT32_C(0xFF00FF00)));
+    trn_i8_store(out + 2 * to_next, (high02 & UINT32_C(0x00FF00FF)) | (high13 & UINT32_C(0x00FF00FF)) << 8);
+    trn_i8_store(out + 3 * to_next, (high02 >> 8 & UINT32_C(0x00FF00FF)) | (high13 & UINT32_C(0xFF00FF00)));
+}
+
+#endif
+
 /* wt[c, kernel_h-1-u, kernel_w-1-v, k] = w[o_k, u, v, c], o_k the k-th structure that takes part: with it an input gradient is a
  * convolution. */
 TRN_KERNEL void trn_i8_conv2d_transpose(const int8_t *w, int8_t *wt, trn_window_t s, trn_i8_structures_t which)
 {
     const trn_size_t taps = (trn_size_t)s.kernel_h * s.kernel_w, in_c = s.in_c, n = trn_i8_count(which, s.out_c);
-    for (trn_size_t k = 0; k < n; k++) {
+#if TRN_I8_SIMD
+    const trn_size_t fours = which.list == NULL && in_c % 4 == 0 ? n / 4 * 4 : 0;
+    for (trn_size_t k = 0; k < fours; k += 4) { /* four filters by four channels at a time */
+        for (trn_size_t t = 0; t < taps; t++) {
+            for (trn_size_t c = 0; c < in_c; c += 4) {
+                trn_i8_transpose_four(w + (k * taps + t) * in_c + c, taps * in_c, wt + (c * taps + taps - 1 - t) * n + k, taps * n);
+            }
+        }
+    }
+#else
+    const trn_size_t fours = 0;
+#endif
+    for (trn_size_t k = fours; k < n; k++) {
         const int8_t *from = w + trn_i8_structure(which, k) * taps * in_c;
         for (trn_size_t t = taps - 1; t >= 0; t--) {
             for (trn_size_t c = 0; c < in_c; c++) {
@@ -140,21 +171,21 @@ TRN_KERNEL void trn_i8_conv2d_backward_input(const int8_t *w, const int8_t *e, i
         e = slices;
     }
     const trn_i8_codes_t codes = {(const uint8_t *)e, n, true, 0};
-    const trn_i8_sink_t to = {.kind = TRN_I8_TO_ERROR, .dx = dx, .error = error};
+    const trn_i8_scale_t scale = error.scale == NULL ? (trn_i8_scale_t){1, 0} : *error.scale;
+    const trn_i8_sink_t to = {.kind = TRN_I8_TO_ERROR, .dx = dx, .error = error, .scale = scale};
+    const trn_run_t inside = trn_outputs_with_all_taps(s.out_w, s.in_w, s.kernel_w, 1, s.kernel_w - 1 - s.pad_left);
+    const trn_size_t pairs = s.stride_w == 1 ? inside.count / 2 : 0;
     for (trn_size_t a = 0; a < s.in_h; a++) {
         const trn_run_t rows = trn_taps_of_input(a, s.out_h, s.kernel_h, s.stride_h, s.pad_top);
-        for (trn_size_t start = 0; start < trn_min(s.stride_w, s.in_w); start++) {
-            for (trn_size_t b = start; b < s.in_w;) {
-                const trn_run_t columns = trn_taps_of_input(b, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
-                const trn_run_t second = trn_taps_of_input(b + s.stride_w, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
-                if (b + s.stride_w < s.in_w && trn_same_taps(columns, second)) {
-                    trn_i8_conv2d_input_pixels(scratch, codes, s, n, to, a, rows, b, columns, 2);
-                    b += 2 * s.stride_w;
-                } else {
-                    trn_i8_conv2d_input_pixels(scratch, codes, s, n, to, a, rows, b, columns, 1);
-                    b += s.stride_w;
-                }
-            }
+        for (trn_size_t k = 0; k < pairs; k++) {
+            const trn_size_t b = inside.first + 2 * k;
+            const trn_run_t all = {0, s.kernel_w, b + s.pad_left};
+            trn_i8_conv2d_input_pixels(scratch, codes, s, n, to, a, rows, b, all, 2);
+        }
+        for (trn_size_t k = 0; k < s.in_w - 2 * pairs; k++) {
+            const trn_size_t b = k < inside.first ? k : k + 2 * pairs;
+            const trn_run_t columns = trn_taps_of_input(b, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
+            trn_i8_conv2d_input_pixels(scratch, codes, s, n, to, a, rows, b, columns, 1);
         }
     }
 }

@@ -4,6 +4,37 @@
 #define TRN_INT8_POOL_H
 
 #include "trn/int8/base.h"
+#include "trn/int8/detail/errors.h"
+
+#if TRN_I8_SIMD
+
+/* Four channels of one window; the taps are counted in each byte. */
+TRN_KERNEL void trn_i8_max_four(const uint8_t *window, uint8_t *y, uint8_t *index, trn_size_t out, trn_run_t rows, trn_run_t columns,
+                                trn_window_t s)
+{
+    uint32_t best = trn_i8_load(window), place = (uint32_t)(rows.first * s.kernel_w + columns.first) * UINT32_C(0x01010101);
+    uint32_t row = place;
+    for (trn_size_t u = 0; u < rows.count; u++) {
+        uint32_t tap = row;
+        for (trn_size_t v = 0; v < columns.count; v++) {
+            const uint32_t here = trn_i8_load(window + v * s.in_c);
+            uint32_t difference;
+            __asm__("usub8 %2, %0, %3\n\tsel %0, %0, %3\n\tsel %1, %1, %4"
+                    : "+r"(best), "+r"(place), "=&r"(difference)
+                    : "r"(here), "r"(tap)
+                    : "cc");
+            tap += UINT32_C(0x01010101);
+        }
+        window += s.in_w * s.in_c;
+        row += (uint32_t)s.kernel_w * UINT32_C(0x01010101);
+    }
+    trn_i8_store(y + out, best);
+    if (index != NULL) {
+        trn_i8_store(index + out, place);
+    }
+}
+
+#endif
 
 /* y[i, j, c] = max over the window of x, at the scale of x. index: the place of the first maximum in the window, u * kernel_w + v, one byte
  * per output; NULL if nobody asks. */
@@ -15,7 +46,15 @@ TRN_KERNEL void trn_i8_max_pool_forward(const uint8_t *x, uint8_t *y, uint8_t *i
         for (trn_size_t j = 0; j < s.out_w; j++) {
             const trn_run_t columns = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
             const uint8_t *window = x + (rows.at * s.in_w + columns.at) * n_c;
-            for (trn_size_t c = 0; c < n_c; c++) {
+#if TRN_I8_SIMD
+            const trn_size_t fours = n_c / 4 * 4;
+            for (trn_size_t c = 0; c < fours; c += 4) {
+                trn_i8_max_four(window + c, y, index, (i * s.out_w + j) * n_c + c, rows, columns, s);
+            }
+#else
+            const trn_size_t fours = 0;
+#endif
+            for (trn_size_t c = fours; c < n_c; c++) {
                 const trn_size_t out = (i * s.out_w + j) * n_c + c;
                 uint8_t best = window[c];
                 trn_size_t best_tap = rows.first * s.kernel_w + columns.first;
@@ -65,10 +104,48 @@ TRN_KERNEL void trn_i8_pool_backward(const uint8_t *index, const int8_t *e, int8
     }
 }
 
+#if TRN_I8_SIMD
+
+/* Windows that tile the input, no scale: each input belongs to one window. Four channels at a time. */
+TRN_KERNEL void trn_i8_max_pool_backward_tiles(const uint8_t *index, const int8_t *e, int8_t *dx, trn_window_t s, trn_i8_error_t error)
+{
+    for (trn_size_t i = 0; i < s.out_h; i++) {
+        for (trn_size_t j = 0; j < s.out_w; j++) {
+            for (trn_size_t c = 0; c < s.in_c; c += 4) {
+                const trn_size_t out = (i * s.out_w + j) * s.in_c + c;
+                const uint32_t d = trn_i8_load((const uint8_t *)e + out), place = trn_i8_load(index + out);
+                uint32_t tap = 0;
+                for (trn_size_t u = 0; u < s.kernel_h; u++) {
+                    for (trn_size_t v = 0; v < s.kernel_w; v++) {
+                        const trn_size_t in = ((i * s.stride_h + u) * s.in_w + j * s.stride_w + v) * s.in_c + c;
+                        trn_i8_store_errors(dx, in, trn_i8_where_equal(d, place, tap), error);
+                        tap += UINT32_C(0x01010101);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#endif
+
+/* True if every input lies under exactly one window. */
+TRN_KERNEL bool trn_i8_pool_tiles(trn_window_t s)
+{
+    return s.kernel_h == s.stride_h && s.kernel_w == s.stride_w && s.pad_top == 0 && s.pad_left == 0 && s.in_h == s.out_h * s.stride_h &&
+           s.in_w == s.out_w * s.stride_w;
+}
+
 /* dx[a, b, c] = error(sum of e[i, j, c] over the windows i, j whose maximum was at a, b), index as the forward pass left it. With
  * error.scale NULL dx keeps the scale of e. */
 TRN_KERNEL void trn_i8_max_pool_backward(const uint8_t *index, const int8_t *e, int8_t *dx, trn_window_t s, trn_i8_error_t error)
 {
+#if TRN_I8_SIMD
+    if (trn_i8_pool_tiles(s) && s.in_c % 4 == 0 && error.scale == NULL && error.range == NULL && trn_i8_errors_pack(error)) {
+        trn_i8_max_pool_backward_tiles(index, e, dx, s, error);
+        return;
+    }
+#endif
     trn_i8_pool_backward(index, e, dx, s, error);
 }
 
@@ -117,6 +194,23 @@ TRN_KERNEL void trn_i8_global_avg_pool_forward(const uint8_t *x, uint8_t *y, trn
 TRN_KERNEL void trn_i8_global_avg_pool_backward(const int8_t *e, int8_t *dx, trn_size_t n_pixels, trn_size_t n_channels,
                                                 trn_i8_error_t error)
 {
+#if TRN_I8_SIMD
+    if (n_channels % 4 == 0 && trn_i8_errors_pack(error)) { /* each code once, then stored for all pixels */
+        for (trn_size_t c = 0; c < n_channels; c += 4) {
+            uint32_t word = 0;
+            for (trn_size_t k = 0; k < 4; k++) {
+                const int32_t sum = e[c + k];
+                trn_i8_range_add(error.range, sum);
+                const int32_t d = trn_i8_saturate(error.scale == NULL ? sum : trn_i8_requantise(sum, *error.scale, 0));
+                word |= (uint32_t)(uint8_t)d << (8 * k);
+            }
+            for (trn_size_t i = c; i < n_pixels * n_channels; i += n_channels) {
+                trn_i8_store_errors(dx, i, word, error);
+            }
+        }
+        return;
+    }
+#endif
     for (trn_size_t p = 0; p < n_pixels; p++) {
         for (trn_size_t c = 0; c < n_channels; c++) {
             trn_i8_store_error(dx, p * n_channels + c, e[c], error);

@@ -34,6 +34,12 @@ TRN_KERNEL trn_i8_rate_t trn_i8_rate(float factor)
 /* a * rate, half up. */
 TRN_KERNEL int64_t trn_i8_times(int32_t a, trn_i8_rate_t rate)
 {
+    if (rate.shift >= 33) { /* the lower word of the product cannot change the result */
+        return ((int32_t)(((int64_t)a * rate.m) >> 32) + (INT32_C(1) << (rate.shift - 33))) >> (rate.shift - 32);
+    }
+    if (rate.shift >= 26) { /* nor here, with the factor moved up */
+        return ((int32_t)(((int64_t)a * (rate.m << 7)) >> 32) + (INT32_C(1) << (rate.shift - 26))) >> (rate.shift - 25);
+    }
     return ((int64_t)a * rate.m + (INT64_C(1) << (rate.shift - 1))) >> rate.shift;
 }
 

@@ -178,6 +178,94 @@ TRN_KERNEL int32_t trn_i8_clamp_output(int32_t code, trn_i8_output_t out)
 
 #endif
 
+#if TRN_I8_SIMD
+
+/* -128 becomes -127 in each byte. */
+TRN_KERNEL uint32_t trn_i8_no_minimum(uint32_t codes)
+{
+    __asm__("qsub8 %0, %0, %1\n\tsadd8 %0, %0, %1" : "+r"(codes) : "r"(UINT32_C(0x01010101)));
+    return codes;
+}
+
+/* 0 in each byte whose y is below `least` (both four bytes). */
+TRN_KERNEL uint32_t trn_i8_keep_from(uint32_t codes, uint32_t y, uint32_t least)
+{
+    __asm__("usub8 %1, %1, %2\n\tsel %0, %0, %3" : "+r"(codes), "+r"(y) : "r"(least), "r"(0) : "cc");
+    return codes;
+}
+
+/* 0 in each byte whose y is not below `end`. */
+TRN_KERNEL uint32_t trn_i8_keep_below(uint32_t codes, uint32_t y, uint32_t end)
+{
+    __asm__("usub8 %1, %1, %2\n\tsel %0, %3, %0" : "+r"(codes), "+r"(y) : "r"(end), "r"(0) : "cc");
+    return codes;
+}
+
+/* True if several errors can be finished at once: the mask, if there is one, is given by y. */
+TRN_KERNEL bool trn_i8_error_packs(trn_i8_error_t error)
+{
+    return error.bits == NULL && (error.y == NULL || (error.lo >= 0 && error.lo < 255 && error.hi > 0));
+}
+
+/* Bytes of d after what `error` says, sums and scale left aside; `before` and y: four bytes of each. */
+TRN_KERNEL uint32_t trn_i8_finish_bytes(uint32_t d, uint32_t before, uint32_t y, trn_i8_error_t error)
+{
+    if (error.accumulate) {
+        __asm__("qadd8 %0, %0, %1" : "+r"(d) : "r"(before));
+        d = trn_i8_no_minimum(d);
+    }
+    if (error.y != NULL) {
+        d = trn_i8_keep_from(d, y, (uint32_t)(error.lo + 1) * UINT32_C(0x01010101));
+        if (error.hi < 256) {
+            d = trn_i8_keep_below(d, y, (uint32_t)error.hi * UINT32_C(0x01010101));
+        }
+    }
+    return d;
+}
+
+TRN_KERNEL int32_t trn_i8_ssat8(int32_t a)
+{
+    int32_t d;
+    __asm__("ssat %0, #8, %1" : "=r"(d) : "r"(a));
+    return d;
+}
+
+TRN_KERNEL uint32_t trn_i8_load_half(const void *from)
+{
+    uint16_t half;
+    __builtin_memcpy(&half, from, sizeof half);
+    return half;
+}
+
+/* Two channels of each pixel of a block, with the one scale there is. */
+TRN_KERNEL void trn_i8_finish_errors(int32_t acc[4], trn_size_t pixels, trn_size_t i, trn_size_t next, trn_i8_sink_t to)
+{
+    const trn_i8_error_t error = to.error;
+    if (error.range != NULL) {
+        trn_i8_block_range(acc, pixels, 2, error.range);
+    }
+    if (error.scale != NULL && __builtin_expect(to.scale.shift != 0, 0)) {
+        TRN_EACH(k, 4, acc[k] = trn_i8_shift_left(acc[k], to.scale.shift););
+    }
+    const uint8_t *y = error.y == NULL ? NULL : trn_i8_opaque(error.y + i);
+    uint8_t *dx = (uint8_t *)trn_i8_opaque((const uint8_t *)to.dx + i);
+    TRN_UNROLL
+    for (trn_size_t p = 0; p < pixels; p++) {
+        const uint32_t mask = y == NULL ? 0 : trn_i8_load_half(y + p * next);
+        const uint32_t before = error.accumulate ? trn_i8_load_half(dx + p * next) : 0;
+        int32_t d0 = acc[2 * p], d1 = acc[2 * p + 1];
+        if (error.scale != NULL) {
+            d0 = trn_i8_smmlar(d0, to.scale.multiplier, 0);
+            d1 = trn_i8_smmlar(d1, to.scale.multiplier, 0);
+        }
+        const uint32_t pair = (uint32_t)(uint8_t)trn_i8_ssat8(d0) | (uint32_t)trn_i8_ssat8(d1) << 8;
+        const uint16_t half = (uint16_t)trn_i8_finish_bytes(trn_i8_no_minimum(pair), before, mask, error);
+        __builtin_memcpy(dx + p * next, &half, sizeof half);
+    }
+}
+
+#endif
+
 /* Sums of channels o, o + 1 of pixels whose elements begin at `first`, `next` elements apart. */
 TRN_KERNEL void trn_i8_finish(int32_t acc[4], trn_size_t pixels, trn_size_t filters, trn_size_t first, trn_size_t next, trn_size_t o,
                               trn_i8_sink_t to)
@@ -196,6 +284,10 @@ TRN_KERNEL void trn_i8_finish(int32_t acc[4], trn_size_t pixels, trn_size_t filt
                 y[k / 2 * next + k % 2] = (uint8_t)trn_i8_clamp_output(acc[k], out);
             }
         }
+        return;
+    }
+    if (to.kind == TRN_I8_TO_ERROR && filters == 2 && trn_i8_error_packs(to.error)) {
+        trn_i8_finish_errors(acc, pixels, first + o, next, to);
         return;
     }
 #endif

@@ -256,6 +256,7 @@ TRN_KERNEL void trn_i8_outer(const uint8_t *x, int32_t zero, const int8_t *e0, c
                              int32_t *to0, int32_t *to1, trn_size_t n_c, trn_i8_plane_t p)
 {
     trn_size_t fours = 0;
+    (void)side;
 #if TRN_I8_OUTER_SIMD
     if (p.rows > 0 && p.columns > 0 && __builtin_constant_p(p.x_column) && __builtin_constant_p(p.e_column) && 8 * p.x_column <= TRN_I8_REACH &&
         8 * p.e_column <= TRN_I8_REACH && n_c >= 4) {
