@@ -69,6 +69,20 @@ class Epilogue:
 
 
 @dataclass(frozen=True)
+class Fused:
+    """A pool that is run with the convolution before it, ``rows`` of its rows at a time."""
+
+    pool: Layer
+    rows: int
+
+    @property
+    def height(self) -> int:
+        """Rows of the convolution at a time."""
+        assert self.pool.window is not None
+        return self.rows * self.pool.window.kernel_h
+
+
+@dataclass(frozen=True)
 class Step:
     """One operation. ``in_place`` pairs (read, written) may share memory element by element."""
 
@@ -82,6 +96,8 @@ class Step:
     epilogue: Epilogue | None = None
     target: str = ""
     """BACKWARD_INPUT: the tensor whose error is written."""
+    fused: Fused | None = None
+    """The pool behind the layer that is run with it, some rows at a time."""
 
 
 class Graph:

@@ -7,14 +7,17 @@ functions; shapes and everything that is fixed are constants inside them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 
 from trainbed.codegen.int8.places import Int8Places
 from trainbed.codegen.literals import c_window
 from trainbed.network.layers import Activation, Kind, Layer
-from trainbed.planner.graph import Epilogue, Op, Role, Slot, Step
+from trainbed.planner.graph import Epilogue, Fused, Op, Role, Slot, Step
 from trainbed.planner.int8.design import Design, ErrorScale
+from trainbed.planner.int8.layout import trained_shape
 from trainbed.planner.int8.plan import Int8Plan
+from trainbed.planner.int8.scratch import pooled_rows_bytes
 
 
 @dataclass
@@ -74,6 +77,8 @@ class Int8Calls:
 
     def _forward(self, step: Step) -> Int8Call:
         layer = step.layer
+        if step.fused is not None:
+            return self._forward_pooled(step, step.fused)
         call = Int8Call(layer, "forward")
         if layer.kind is Kind.DEQUANTISE:
             return self._dequantise(call, step)
@@ -107,6 +112,31 @@ class Int8Calls:
             scale = call.take("const trn_i8_scale_t *scale", f"&{self._places.forward_scale(layer)}")
             out = f"(trn_i8_output_t){{{scale}, false, {zero}, 0, 255, NULL}}"
             call.lines.append(f"trn_i8_{_family(layer)}_forward({x}, {y}, {_shape(layer)}, {zero}, {out});")
+        return call
+
+    def _forward_pooled(self, step: Step, fused: Fused) -> Int8Call:
+        """Rows of a convolution, and of the pool behind it, by turns."""
+        layer, pool = step.layer, fused.pool
+        call = Int8Call(layer, "forward_pooled")
+        x = call.take("const uint8_t *x", self._places.value(step.sources[0]))
+        w = call.take("const int8_t *w", self._places.field(layer.name, "weights"))
+        b = call.take("const int32_t *b", self._places.field(layer.name, "bias"))
+        y = call.take("uint8_t *y", self._places.value(pool.name))
+        index = Slot(Role.INDEX, pool.name)
+        place = call.take("uint8_t *index", self._places.slot(index)) if index in step.writes else "NULL"
+        rows = call.take("uint8_t *rows", self._places.scratch(f"forward of {layer.name}"))
+        z_x = self._zero(call, "z_x", step.sources[0])
+        out = self._output(call, layer)
+        row = fused.rows * pool.out_shape[1] * pool.out_shape[2]
+        at_index = f"{place} + i * {row}" if place != "NULL" else place
+        call.lines += [
+            *_row_windows(layer, fused),
+            f"for (trn_size_t i = 0; i < {pool.out_shape[0] // fused.rows}; i++) {{",
+            *_rows_of_turn(layer, fused),
+            f"    trn_i8_{layer.kind.value}_forward({x} + from, {w}, {b}, {rows}, window, {z_x}, {out});",
+            f"    trn_i8_max_pool_forward({rows}, {y} + i * {row}, {at_index}, pool);",
+            "}",
+        ]
         return call
 
     def _head(self, call: Int8Call, step: Step, x: str, w: str, b: str) -> Int8Call:
@@ -184,6 +214,8 @@ class Int8Calls:
 
     def _backward_weights(self, step: Step) -> Int8Call:
         layer, share = step.layer, self._design.share(step.layer)
+        if step.fused is not None:
+            return self._backward_weights_pooled(step, step.fused)
         call = Int8Call(layer, "backward_weights")
         e = call.take("const int8_t *e", self._places.slot(Slot(Role.ERROR, layer.name)))
         which = self._which(call, step)
@@ -207,6 +239,50 @@ class Int8Calls:
         else:
             w = call.take("int32_t *gw", self._places.sums(layer, "weights"))
             call.lines.append(f"{name}({x}, {e}, {w}, {bias}, {', '.join(arguments)});")
+        return call
+
+    def _backward_weights_pooled(self, step: Step, fused: Fused) -> Int8Call:
+        """The error of some rows of a convolution out of its pool's, and their share of the gradient, by turns."""
+        layer, pool, share = step.layer, fused.pool, self._design.share(step.layer)
+        call = Int8Call(layer, "backward_weights_pooled")
+        e = call.take("const int8_t *e", self._places.slot(Slot(Role.ERROR, pool.name)))
+        index = call.take("const uint8_t *index", self._places.slot(Slot(Role.INDEX, pool.name)))
+        x = call.take("const uint8_t *x", self._places.value(step.sources[0]))
+        z_x = self._zero(call, "z_x", step.sources[0])
+        bias = call.take("int32_t *gb", self._places.sums(layer, "bias")) if share.bias else "NULL"
+        scratch = call.take("uint8_t *scratch", self._places.scratch(f"backward_weights of {layer.name}"))
+        row, n = fused.rows * pool.out_shape[1] * pool.out_shape[2], layer.n_biases
+        count = math.prod(trained_shape(layer, share.channels))
+        channels = "" if layer.kind is Kind.DEPTHWISE_CONV2D else f", {share.channels}"
+        gather: list[str] = []
+        if self._plan.narrow:
+            gw = call.take("int16_t *gw", self._places.sums(layer, "weights"))
+            shift = call.take("uint8_t *shift", self._places.sums(layer, "shift"))
+            sums = "sums"
+            call.lines.append(
+                f"int32_t *const sums = (int32_t *)(void *)({scratch} + {pooled_rows_bytes(layer, fused)});"
+            )
+            call.lines.append(f"trn_i8_clear(sums, {count});")
+            apart, each = (n, 1) if layer.kind is Kind.DEPTHWISE_CONV2D else (1, count // n)
+            gather = [
+                f"for (trn_size_t o = 0; o < {n}; o++) {{",
+                f"    trn_i8_deposit({gw} + o * {each}, {shift} + o, sums + o * {each}, {count // n}, {apart});",
+                "}",
+            ]
+        else:
+            sums = call.take("int32_t *gw", self._places.sums(layer, "weights"))
+        call.lines += [
+            f"int8_t *const rows = (int8_t *){scratch};",
+            "const trn_i8_error_t error = {NULL, NULL, 0, 256, NULL, false, NULL};",
+            *_row_windows(layer, fused),
+            f"for (trn_size_t i = 0; i < {pool.out_shape[0] // fused.rows}; i++) {{",
+            *_rows_of_turn(layer, fused),
+            f"    trn_i8_max_pool_backward({index} + i * {row}, {e} + i * {row}, rows, pool, error);",
+            f"    trn_i8_{layer.kind.value}_backward_weights({x} + from, rows, {sums}, {bias}, window, {z_x},"
+            f" TRN_I8_ALL{channels});",
+            "}",
+            *gather,
+        ]
         return call
 
     def _backward_input(self, step: Step) -> Int8Call:
@@ -320,6 +396,22 @@ def _shape(layer: Layer) -> str:
     if layer.kind is Kind.GLOBAL_AVG_POOL:
         return f"{layer.in_shape[0] * layer.in_shape[1]}, {layer.in_shape[2]}"
     return c_window(layer)
+
+
+def _row_windows(layer: Layer, fused: Fused) -> list[str]:
+    """The convolution's window, and the pool's on the rows of one turn."""
+    pool = fused.pool
+    part = replace(pool, in_shape=(fused.height, *pool.in_shape[1:]), out_shape=(fused.rows, *pool.out_shape[1:]))
+    return [f"const trn_window_t whole = {c_window(layer)};", f"const trn_window_t pool = {c_window(part)};"]
+
+
+def _rows_of_turn(layer: Layer, fused: Fused) -> list[str]:
+    """Window and first byte of the input of the rows of turn i."""
+    height, row = fused.height, layer.in_shape[1] * layer.in_shape[2]
+    return [
+        f"    const trn_window_t window = trn_i8_rows(whole, i * {height}, (i + 1) * {height});",
+        f"    const trn_size_t from = trn_i8_rows_from(whole, i * {height}) * {row};",
+    ]
 
 
 def _mask_limits(activation: Activation) -> str:

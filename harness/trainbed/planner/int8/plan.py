@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -13,10 +14,14 @@ from trainbed.network.training import Adam, Loss, Optimizer
 from trainbed.planner.graph import Op, Role, Slot, Step
 from trainbed.planner.int8 import scratch
 from trainbed.planner.int8.design import Design
-from trainbed.planner.int8.layout import gradient_layout, layer_gradient, parameter_layout
+from trainbed.planner.int8.fuse import fusable, fuse_pools
+from trainbed.planner.int8.layout import gradient_layout, layer_gradient, parameter_layout, trained_shape
 from trainbed.planner.parameters import ParameterLayout
 from trainbed.planner.plan import Plan, arrange
+from trainbed.planner.storage import Storage, total_bytes
 
+_TURNS = (2, 4, 8, 16, 32)
+"""Turns in which a convolution and its pool are tried together: more only where the arena becomes smaller."""
 _LARGEST_SUM = 2**31 - 1
 _LARGEST_PRODUCT = 127 * 255
 """Of an error and the distance of a code from its zero point."""
@@ -112,10 +117,24 @@ def make_int8_plan(
         codes = design.holds_codes(slot.tensor) if slot.role is Role.VALUE else design.errors_are_codes(slot.tensor)
         return layer.out_size if codes else 4 * layer.out_size
 
-    def with_scratch(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-        return tuple(_with_scratch(steps, design, sizes, chooses=chooses, narrow=narrow))
+    pools = {
+        name: pool for name, pool in fusable(design.graph).items() if not design.is_float(design.network.layer(name))
+    }
+    choosing = frozenset(layer.name for layer in design.quantised) if chooses else frozenset()
 
-    steps, storages = arrange(design.graph, slot_bytes, immediate=immediate, finish=with_scratch)
+    def arranged(turns: int) -> tuple[tuple[Step, ...], tuple[Storage, ...]]:
+        def finish(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+            if turns > 1:
+                steps = fuse_pools(steps, pools, turns=turns, choosing=choosing)
+            return tuple(_with_scratch(steps, design, sizes, chooses=chooses, narrow=narrow))
+
+        return arrange(design.graph, slot_bytes, immediate=immediate, finish=finish)
+
+    steps, storages = arranged(turns=1)
+    for turns in _TURNS if pools else ():
+        joined = arranged(turns)
+        if total_bytes(joined[1]) < total_bytes(storages):
+            steps, storages = joined
     return Int8Plan(
         network=design.network,
         loss=loss,
@@ -188,6 +207,10 @@ def _exempts_head(design: Design) -> bool:
 
 def _scratch_bytes(step: Step, design: Design, *, selects: bool, narrow: bool) -> int:
     layer = step.layer
+    if step.fused is not None:
+        rows = scratch.pooled_rows_bytes(layer, step.fused)
+        sums = 4 * math.prod(trained_shape(layer, design.share(layer).channels))
+        return rows + (sums if step.op is Op.BACKWARD_WEIGHTS and narrow else 0)
     if step.op is Op.BACKWARD_INPUT:
         return scratch.backward_input_bytes(layer, chosen=selects)
     if step.op is Op.BACKWARD_WEIGHTS and narrow:

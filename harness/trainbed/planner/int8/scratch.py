@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 
 from trainbed.network.layers import Kind, Layer
+from trainbed.planner.graph import Fused
 
 _STEP_BYTES = 20
 """Size of a trn_i8_step_t."""
@@ -32,6 +33,11 @@ def narrow_gradient_bytes(layer: Layer, channels: int) -> int:
     if layer.kind is Kind.CONV2D:
         taps = math.prod(layer.weight_shape[1:3])
     return 8 * taps * channels
+
+
+def pooled_rows_bytes(layer: Layer, fused: Fused) -> int:
+    """The rows of a convolution that exist at a time."""
+    return words(fused.height * layer.out_shape[1] * layer.out_shape[2])
 
 
 def update_bytes(layer: Layer) -> int:
