@@ -26,7 +26,10 @@ def test_the_portable_kernel_gives_the_twins_bits(index: int) -> None:
 @pytest.mark.parametrize(
     ("optimize", "assembly"),
     [("O2", True), ("Os", True)]
-    + [pytest.param(o, a, marks=pytest.mark.slow) for o, a in [("O1", True), ("O3", True), ("O2", False), ("Os", False)]],
+    + [
+        pytest.param(o, a, marks=pytest.mark.slow)
+        for o, a in [("O1", True), ("O3", True), ("O2", False), ("Os", False)]
+    ],
 )
 def test_the_atmega2560_gives_the_twins_bits(optimize: str, assembly: bool) -> None:
     samples = [(i, *case.sample(seed)) for i, case in enumerate(CASES) for seed in _AVR_SEEDS]
@@ -37,7 +40,9 @@ def test_the_atmega2560_gives_the_twins_bits(optimize: str, assembly: bool) -> N
 
 @needs_avr
 def test_a_product_of_a_dense_layer_costs_less_than_ten_cycles() -> None:
-    short, long = (next(i for i, case in enumerate(CASES) if case.name.startswith(f"dense {n}x4 ")) for n in (300, 1030))
+    short, long = (
+        next(i for i, case in enumerate(CASES) if case.name.startswith(f"dense {n}x4 ")) for n in (300, 1030)
+    )
     cycles = [c for c, _ in on_avr([(i, to_bytes(CASES[i].sample(1)[0])) for i in (short, long)])]
     # From SRAM, 32-bit sums: the weight costs a cycle less than from flash, the sum one more.
     assert (cycles[1] - cycles[0]) / (4 * 730) < 10.0

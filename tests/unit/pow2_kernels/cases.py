@@ -20,7 +20,14 @@ from trainbed.reference.pow2.numbers import Range, pack_rows, unpack_rows
 Arrays = dict[str, NDArray[Any]]
 Rng = np.random.Generator
 
-TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t", "float32": "float"}
+TYPES = {
+    "int8": "int8_t",
+    "uint8": "uint8_t",
+    "int16": "int16_t",
+    "uint16": "uint16_t",
+    "int32": "int32_t",
+    "float32": "float",
+}
 HEADERS = ("activation", "conv2d", "dense", "depthwise", "loss", "pool", "update")
 
 
@@ -123,7 +130,14 @@ def layer_of(kind: Kind, in_shape: tuple[int, int, int], out_c: int, kernel: int
 
 
 def dense(
-    n_in: int, n_out: int, range_: Range, *, flash: bool = False, unsigned: bool = False, narrow: bool = True, sparse: bool = False
+    n_in: int,
+    n_out: int,
+    range_: Range,
+    *,
+    flash: bool = False,
+    unsigned: bool = False,
+    narrow: bool = True,
+    sparse: bool = False,
 ) -> Case:
     """A dense layer forward; ``narrow`` cases keep their sums in 24 bits."""
 
@@ -158,7 +172,9 @@ def dense(
     w, b = ("(const int8_t *)(uintptr_t)w@", "(const int32_t *)(uintptr_t)b@") if flash else ("w", "b")
     kind = _c_kind(flash=flash, unsigned=unsigned, narrow=narrow)
     verb, scratch = ("forward_sparse", "list, ") if sparse else ("forward", "")
-    call = f"trn_pow2_dense_{verb}((const int8_t *)x, {w}, {b}, y, {scratch}{n_in}, {n_out}, {_c_range(range_)}, {kind});"
+    call = (
+        f"trn_pow2_dense_{verb}((const int8_t *)x, {w}, {b}, y, {scratch}{n_in}, {n_out}, {_c_range(range_)}, {kind});"
+    )
     name = f"dense {n_in}x{n_out} {range_} flash={flash} unsigned={unsigned} narrow={narrow} sparse={sparse}"
     return Case(name, call, make, after, constants)
 
@@ -177,7 +193,9 @@ def _listed(x: NDArray[Any], before: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return out
 
 
-def conv2d(in_shape: tuple[int, int, int], out_c: int, kernel: int, stride: int, range_: Range, *, same: bool, unsigned: bool) -> Case:
+def conv2d(
+    in_shape: tuple[int, int, int], out_c: int, kernel: int, stride: int, range_: Range, *, same: bool, unsigned: bool
+) -> Case:
     """A convolution forward."""
     layer = layer_of(Kind.CONV2D, in_shape, out_c, kernel, stride, same=same)
     shape = (out_c, kernel, kernel, in_shape[2])
@@ -199,7 +217,9 @@ def conv2d(in_shape: tuple[int, int, int], out_c: int, kernel: int, stride: int,
     return Case(f"conv2d {in_shape} {out_c} {kernel} {stride} same={same} unsigned={unsigned}", call, make, after)
 
 
-def depthwise(in_shape: tuple[int, int, int], multiplier: int, kernel: int, stride: int, range_: Range, *, same: bool) -> Case:
+def depthwise(
+    in_shape: tuple[int, int, int], multiplier: int, kernel: int, stride: int, range_: Range, *, same: bool
+) -> Case:
     """A depthwise convolution forward."""
     out_c = in_shape[2] * multiplier
     layer = layer_of(Kind.DEPTHWISE_CONV2D, in_shape, out_c, kernel, stride, same=same)
@@ -222,7 +242,9 @@ def depthwise(in_shape: tuple[int, int, int], multiplier: int, kernel: int, stri
 
 def pool(which: str, in_shape: tuple[int, int, int], kernel: int, stride: int, *, same: bool, unsigned: bool) -> Case:
     """Max or average pooling."""
-    layer = layer_of(Kind.MAX_POOL if which == "max" else Kind.AVG_POOL, in_shape, in_shape[2], kernel, stride, same=same)
+    layer = layer_of(
+        Kind.MAX_POOL if which == "max" else Kind.AVG_POOL, in_shape, in_shape[2], kernel, stride, same=same
+    )
 
     def make(rng: Rng) -> Arrays:
         return {"x": codes(rng, *in_shape, unsigned=unsigned), "y": np.full(layer.out_shape, 99, np.int8)}
@@ -392,7 +414,10 @@ def dense_update(n_in: int, n_out: int, rate: int, fraction: int, *, unsigned: b
 
 WIDE, RELU = Range(9), Range(8, 0, 127)
 CASES: Sequence[Case] = [
-    *(dense(n_in, n_out, WIDE) for n_in, n_out in [(1, 1), (3, 2), (5, 3), (8, 4), (17, 5), (64, 6), (31, 7), (64, 16), (16, 10)]),
+    *(
+        dense(n_in, n_out, WIDE)
+        for n_in, n_out in [(1, 1), (3, 2), (5, 3), (8, 4), (17, 5), (64, 6), (31, 7), (64, 16), (16, 10)]
+    ),
     *(dense(40, n_out, RELU, flash=True) for n_out in (1, 2, 3, 4, 10)),
     *(dense(40, n_out, RELU, flash=True, unsigned=True, narrow=False) for n_out in (3, 4)),
     *(dense(200, n_out, Range(13), flash=True, unsigned=True, sparse=True) for n_out in (1, 2, 3, 4, 9)),

@@ -51,6 +51,9 @@ class Design:
         self._shares = _shares(network, precision, inference=inference)
         trained = _with_trainable(network, self._shares)
         self._float = _float_layers(trained, precision)
+        for layer in network.parametric:
+            if layer.name in self._float and layer.name in self._shares:
+                self._shares[layer.name] = Share(_inputs(layer), True)  # float32 layers are trained whole
         self.network = _with_conversions(trained, self._float)
         self.graph = Graph(
             self.network, inference=inference, weights_are_trained=lambda layer: self.share(layer).channels > 0
