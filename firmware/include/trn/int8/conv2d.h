@@ -21,21 +21,35 @@ TRN_KERNEL void trn_i8_conv2d_block(trn_i8_codes_t x, const int8_t *w, const int
     trn_i8_finish(acc, pixels, filters, first, s.out_c, o, to);
 }
 
-TRN_KERNEL void trn_i8_conv2d_pixels(trn_i8_codes_t x, const int8_t *w, const int32_t *b, trn_window_t s, trn_i8_sink_t to, trn_size_t i,
-                                     trn_run_t rows, trn_size_t j, trn_run_t columns, trn_size_t pixels)
+/* Filters o to end-1, `filters` at a time, of `blocks` blocks side by side, the first at (i, j). */
+TRN_KERNEL void trn_i8_conv2d_filters(trn_i8_codes_t x, const int8_t *w, const int32_t *b, trn_window_t s, trn_i8_sink_t to,
+                                      trn_size_t rows, trn_size_t run, trn_size_t first, trn_size_t pixels, trn_size_t blocks, trn_size_t o,
+                                      trn_size_t end, trn_size_t filters)
 {
-    const trn_size_t w_row = (trn_size_t)s.kernel_w * s.in_c, filter = s.kernel_h * w_row;
+    const trn_size_t filter = (trn_size_t)s.kernel_h * s.kernel_w * s.in_c;
+    for (; o < end; o += filters) {
+        trn_i8_codes_t at = x;
+        trn_size_t out = first;
+        for (trn_size_t k = blocks; k > 0; k--) {
+            trn_i8_conv2d_block(at, w, b, s, to, rows, run, out, pixels, o, filters);
+            at.at += pixels * x.next;
+            out += pixels * s.out_c;
+        }
+        w += filters * filter;
+        b += filters;
+    }
+}
+
+TRN_KERNEL void trn_i8_conv2d_pixels(trn_i8_codes_t x, const int8_t *w, const int32_t *b, trn_window_t s, trn_i8_sink_t to, trn_size_t i,
+                                     trn_run_t rows, trn_size_t j, trn_run_t columns, trn_size_t pixels, trn_size_t blocks)
+{
+    const trn_size_t w_row = (trn_size_t)s.kernel_w * s.in_c, filter = s.kernel_h * w_row, even = s.out_c / 2 * 2;
     const trn_size_t run = columns.count * s.in_c, first = (i * s.out_w + j) * s.out_c;
     x.at += (rows.at * s.in_w + columns.at) * s.in_c;
     w += rows.first * w_row + columns.first * s.in_c;
-    trn_size_t o = 0;
-    for (; o + 2 <= s.out_c; o += 2) {
-        trn_i8_conv2d_block(x, w, b, s, to, rows.count, run, first, pixels, o, 2);
-        w += 2 * filter;
-        b += b == NULL ? 0 : 2;
-    }
-    if (o < s.out_c) {
-        trn_i8_conv2d_block(x, w, b, s, to, rows.count, run, first, pixels, o, 1);
+    trn_i8_conv2d_filters(x, w, b, s, to, rows.count, run, first, pixels, blocks, 0, even, 2);
+    if (even < s.out_c) {
+        trn_i8_conv2d_filters(x, w + even * filter, b + even, s, to, rows.count, run, first, pixels, blocks, even, s.out_c, 1);
     }
 }
 
@@ -47,15 +61,14 @@ TRN_KERNEL void trn_i8_conv2d(trn_i8_codes_t x, const int8_t *w, const int32_t *
     x.next = (trn_size_t)s.stride_w * s.in_c;
     for (trn_size_t i = 0; i < s.out_h; i++) {
         const trn_run_t rows = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
-        for (trn_size_t k = 0; k < pairs; k++) {
-            const trn_size_t j = inside.first + 2 * k;
-            const trn_run_t all = {0, s.kernel_w, j * s.stride_w - s.pad_left};
-            trn_i8_conv2d_pixels(x, w, b, s, to, i, rows, j, all, 2);
+        if (pairs > 0) {
+            const trn_run_t all = {0, s.kernel_w, inside.first * s.stride_w - s.pad_left};
+            trn_i8_conv2d_pixels(x, w, b, s, to, i, rows, inside.first, all, 2, pairs);
         }
         for (trn_size_t k = 0; k < s.out_w - 2 * pairs; k++) {
             const trn_size_t j = k < inside.first ? k : k + 2 * pairs;
             const trn_run_t columns = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
-            trn_i8_conv2d_pixels(x, w, b, s, to, i, rows, j, columns, 1);
+            trn_i8_conv2d_pixels(x, w, b, s, to, i, rows, j, columns, 1, 1);
         }
     }
 }
@@ -120,40 +133,49 @@ TRN_KERNEL void trn_i8_conv2d_transpose(const int8_t *w, int8_t *wt, trn_window_
     (TRN_I8_WORDS((trn_size_t)(n) * (s).kernel_h * (s).kernel_w * (s).in_c) +        \
      ((n) == (s).out_c ? 0 : TRN_I8_WORDS((trn_size_t)(n) * (s).out_h * (s).out_w)))
 
-/* dx of `pixels` inputs from (a, b) on, the pixels stride_w apart; wt transposed, e with n channels. Rows and columns are met from the last
- * tap to the first, which is the order of e and of wt. */
-TRN_KERNEL void trn_i8_conv2d_input_pixels(const int8_t *wt, trn_i8_codes_t e, trn_window_t s, trn_size_t n, trn_i8_sink_t to,
-                                           trn_size_t a, trn_run_t rows, trn_size_t b, trn_run_t columns, trn_size_t pixels)
+/* dx of `blocks` times `pixels` inputs from (a, b) on, pixels stride_w apart; wt transposed, e with n channels. Rows and columns are met
+ * from the last tap to the first, which is the order of e and of wt. */
+TRN_KERNEL void trn_i8_conv2d_input_channels(const int8_t *wt, trn_i8_codes_t e, trn_window_t s, trn_size_t n, trn_i8_sink_t to,
+                                             trn_size_t rows, trn_size_t columns, trn_size_t first, trn_size_t pixels, trn_size_t blocks,
+                                             trn_size_t c, trn_size_t end, trn_size_t channels)
 {
-    const trn_size_t w_row = s.kernel_w * n, filter = s.kernel_h * w_row, e_row = s.out_w * n, first = (a * s.in_w + b) * s.in_c;
-    const trn_size_t n_rows = s.kernel_h == 1 && s.pad_top == 0 && s.stride_h == 1 ? 1 : rows.count;
-    e.at += (rows.at - rows.count + 1) * e_row + (columns.at - columns.count + 1) * n;
-    wt += (s.kernel_h - 1 - rows.first - (rows.count - 1) * s.stride_h) * w_row;
-    wt += (s.kernel_w - 1 - columns.first - (columns.count - 1) * s.stride_w) * n;
-    for (trn_size_t c = 0; c < s.in_c; c += 2) {
-        const trn_size_t channels = s.in_c % 2 != 0 && c + 1 == s.in_c ? 1 : 2;
-        int32_t acc[4] = {0, 0, 0, 0};
-        if (s.stride_w == 1) { /* the columns' taps lie side by side */
-            if (channels == 2) {
-                trn_i8_dot_rows(acc, e, pixels, wt, filter, 2, n_rows, columns.count * n, e_row, s.stride_h * w_row);
+    const trn_size_t w_row = s.kernel_w * n, filter = s.kernel_h * w_row, e_row = s.out_w * n;
+    for (; c < end; c += channels) {
+        trn_i8_codes_t at = e;
+        trn_size_t in = first;
+        for (trn_size_t k = blocks; k > 0; k--) {
+            int32_t acc[4] = {0, 0, 0, 0};
+            if (s.stride_w == 1) { /* the columns' taps lie side by side */
+                trn_i8_dot_rows(acc, at, pixels, wt, filter, channels, rows, columns * n, e_row, s.stride_h * w_row);
             } else {
-                trn_i8_dot_rows(acc, e, pixels, wt, filter, 1, n_rows, columns.count * n, e_row, s.stride_h * w_row);
-            }
-        } else {
-            for (trn_size_t u = 0; u < n_rows; u++) {
-                for (trn_size_t v = 0; v < columns.count; v++) {
-                    trn_i8_codes_t run = e;
-                    run.at += u * e_row + v * n;
-                    trn_i8_dot(acc, run, pixels, wt + u * s.stride_h * w_row + v * s.stride_w * n, filter, channels, n);
+                for (trn_size_t u = 0; u < rows; u++) {
+                    for (trn_size_t v = 0; v < columns; v++) {
+                        trn_i8_codes_t run = at;
+                        run.at += u * e_row + v * n;
+                        trn_i8_dot(acc, run, pixels, wt + u * s.stride_h * w_row + v * s.stride_w * n, filter, channels, n);
+                    }
                 }
             }
+            trn_i8_finish(acc, pixels, channels, in, s.stride_w * s.in_c, c, to);
+            at.at += pixels * n;
+            in += pixels * s.stride_w * s.in_c;
         }
-        if (channels == 2) {
-            trn_i8_finish(acc, pixels, 2, first, s.stride_w * s.in_c, c, to);
-        } else {
-            trn_i8_finish(acc, pixels, 1, first, s.stride_w * s.in_c, c, to);
-        }
-        wt += 2 * filter;
+        wt += channels * filter;
+    }
+}
+
+TRN_KERNEL void trn_i8_conv2d_input_pixels(const int8_t *wt, trn_i8_codes_t e, trn_window_t s, trn_size_t n, trn_i8_sink_t to,
+                                           trn_size_t a, trn_run_t rows, trn_size_t b, trn_run_t columns, trn_size_t pixels,
+                                           trn_size_t blocks)
+{
+    const trn_size_t w_row = s.kernel_w * n, filter = s.kernel_h * w_row, first = (a * s.in_w + b) * s.in_c, even = s.in_c / 2 * 2;
+    const trn_size_t n_rows = s.kernel_h == 1 && s.pad_top == 0 && s.stride_h == 1 ? 1 : rows.count;
+    e.at += (rows.at - rows.count + 1) * s.out_w * n + (columns.at - columns.count + 1) * n;
+    wt += (s.kernel_h - 1 - rows.first - (rows.count - 1) * s.stride_h) * w_row;
+    wt += (s.kernel_w - 1 - columns.first - (columns.count - 1) * s.stride_w) * n;
+    trn_i8_conv2d_input_channels(wt, e, s, n, to, n_rows, columns.count, first, pixels, blocks, 0, even, 2);
+    if (even < s.in_c) {
+        trn_i8_conv2d_input_channels(wt + even * filter, e, s, n, to, n_rows, columns.count, first, pixels, blocks, even, s.in_c, 1);
     }
 }
 
@@ -177,15 +199,14 @@ TRN_KERNEL void trn_i8_conv2d_backward_input(const int8_t *w, const int8_t *e, i
     const trn_size_t pairs = s.stride_w == 1 ? inside.count / 2 : 0;
     for (trn_size_t a = 0; a < s.in_h; a++) {
         const trn_run_t rows = trn_taps_of_input(a, s.out_h, s.kernel_h, s.stride_h, s.pad_top);
-        for (trn_size_t k = 0; k < pairs; k++) {
-            const trn_size_t b = inside.first + 2 * k;
-            const trn_run_t all = {0, s.kernel_w, b + s.pad_left};
-            trn_i8_conv2d_input_pixels(scratch, codes, s, n, to, a, rows, b, all, 2);
+        if (pairs > 0) {
+            const trn_run_t all = {0, s.kernel_w, inside.first + s.pad_left};
+            trn_i8_conv2d_input_pixels(scratch, codes, s, n, to, a, rows, inside.first, all, 2, pairs);
         }
         for (trn_size_t k = 0; k < s.in_w - 2 * pairs; k++) {
             const trn_size_t b = k < inside.first ? k : k + 2 * pairs;
             const trn_run_t columns = trn_taps_of_input(b, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
-            trn_i8_conv2d_input_pixels(scratch, codes, s, n, to, a, rows, b, columns, 1);
+            trn_i8_conv2d_input_pixels(scratch, codes, s, n, to, a, rows, b, columns, 1, 1);
         }
     }
 }

@@ -82,7 +82,12 @@ TRN_KERNEL void trn_i8_dot(int32_t acc[4], trn_i8_codes_t x, trn_size_t pixels, 
 #if TRN_I8_SIMD
     if (trn_i8_reaches(x.next) && trn_i8_reaches(w_next)) {
         const trn_size_t turns = count / TRN_I8_TURN, whole = turns * TRN_I8_TURN, rest = count % TRN_I8_TURN / 4;
-        if (turns > 0) {
+        if (__builtin_constant_p(turns) && turns == 2) { /* no loop for two */
+            trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, TRN_I8_TURN, 1, 0, 0);
+            trn_i8_codes_t second = x;
+            second.at += TRN_I8_TURN;
+            trn_i8_dot_turns(acc, second, pixels, w + TRN_I8_TURN, w_next, filters, TRN_I8_TURN, 1, 0, 0);
+        } else if (turns > 0) {
             trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, TRN_I8_TURN, turns, TRN_I8_TURN, TRN_I8_TURN);
         }
         x.at += whole;
@@ -122,11 +127,11 @@ TRN_KERNEL void trn_i8_dot_rows(int32_t acc[4], trn_i8_codes_t x, trn_size_t pix
     }
 }
 
-/* acc[p][f] = b[f], or 0 */
+/* acc[p][f] = b[f] */
 TRN_KERNEL void trn_i8_start(int32_t acc[4], const int32_t *b, trn_size_t filters)
 {
-    acc[0] = acc[2] = b == NULL ? 0 : b[0];
-    acc[1] = acc[3] = b == NULL || filters == 1 ? 0 : b[1];
+    acc[0] = acc[2] = b[0];
+    acc[1] = acc[3] = filters == 1 ? 0 : b[1];
 }
 
 #if TRN_I8_SIMD

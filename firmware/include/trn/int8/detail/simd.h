@@ -155,37 +155,39 @@ TRN_KERNEL uint32_t trn_i8_sxtab16_ror8(uint32_t a, uint32_t b)
 
 /* `turns` times: `steps` (1 to 4) steps, then x and w further by x_turn and w_turn. Once: without the loop. */
 #define TRN_I8_ONCE(STEPS) STEPS
+#define TRN_I8_ONCE_OUT
+#define TRN_I8_ONCE_IN [x] "r"(x), [w] "r"(w),
 #define TRN_I8_LOOP(STEPS)                           \
     ".p2align 2\n"                                   \
     "1:\n\t" STEPS "addw %[x], %[x], %[dx]\n\t"      \
     "addw %[w], %[w], %[dw]\n\t"                     \
     "subs %[n], #1\n\t"                              \
     "bne 1b\n\t"
+#define TRN_I8_LOOP_OUT , [x] "+r"(x), [w] "+r"(w), [n] "+r"(turns)
+#define TRN_I8_LOOP_IN
 #define TRN_I8_BLOCK_2X2(TURNS, STEPS, TAKE)                                                                                     \
     __asm__ volatile(TURNS(STEPS(TRN_I8_STEP_2X2, TAKE))                                                                         \
                      : [a0] "+r"(acc[0]), [a1] "+r"(acc[1]), [a2] "+r"(acc[2]), [a3] "+r"(acc[3]), [v0] "=&r"(v0),               \
-                       [v1] "=&r"(v1), [v2] "=&r"(v2), [v3] "=&r"(v3), [u0] "=&r"(u0), [u1] "=&r"(u1), [u2] "=&r"(u2),           \
-                       [x] "+r"(x), [w] "+r"(w), [n] "+r"(turns)                                                                 \
-                     : [wn] "n"(w_next), [xn] "n"(x_next), [dx] "n"(x_turn), [dw] "n"(w_turn)                                    \
+                       [v1] "=&r"(v1), [v2] "=&r"(v2), [v3] "=&r"(v3), [u0] "=&r"(u0), [u1] "=&r"(u1),                           \
+                       [u2] "=&r"(u2) TURNS##_OUT                                                                                \
+                     : TURNS##_IN [wn] "n"(w_next), [xn] "n"(x_next), [dx] "n"(x_turn), [dw] "n"(w_turn)                         \
                      : "memory", "cc")
 #define TRN_I8_BLOCK_2X2_TIGHT(TURNS, STEPS, TAKE)                                                                               \
     __asm__ volatile(TURNS(STEPS(TRN_I8_STEP_2X2_TIGHT, TAKE))                                                                   \
                      : [a0] "+r"(acc[0]), [a1] "+r"(acc[1]), [a2] "+r"(acc[2]), [a3] "+r"(acc[3]), [v0] "=&r"(v0),               \
-                       [v1] "=&r"(v1), [v2] "=&r"(v2), [v3] "=&r"(v3), [u0] "=&r"(u0), [u2] "=&r"(u2), [x] "+r"(x),              \
-                       [w] "+r"(w), [n] "+r"(turns)                                                                              \
-                     : [wn] "n"(w_next), [xn] "n"(x_next), [dx] "n"(x_turn), [dw] "n"(w_turn), [z] "r"(minus_zero)               \
+                       [v1] "=&r"(v1), [v2] "=&r"(v2), [v3] "=&r"(v3), [u0] "=&r"(u0), [u2] "=&r"(u2) TURNS##_OUT                \
+                     : TURNS##_IN [wn] "n"(w_next), [xn] "n"(x_next), [dx] "n"(x_turn), [dw] "n"(w_turn), [z] "r"(minus_zero)    \
                      : "memory", "cc")
 #define TRN_I8_BLOCK_1X2(TURNS, STEPS, TAKE)                                                                                     \
     __asm__ volatile(TURNS(STEPS(TRN_I8_STEP_1X2, TAKE))                                                                         \
                      : [a0] "+r"(acc[0]), [a1] "+r"(acc[1]), [v0] "=&r"(v0), [v1] "=&r"(v1), [v2] "=&r"(v2), [u0] "=&r"(u0),     \
-                       [u2] "=&r"(u2), [x] "+r"(x), [w] "+r"(w), [n] "+r"(turns)                                                 \
-                     : [wn] "n"(w_next), [dx] "n"(x_turn), [dw] "n"(w_turn), [z] "r"(minus_zero)                                 \
+                       [u2] "=&r"(u2) TURNS##_OUT                                                                                \
+                     : TURNS##_IN [wn] "n"(w_next), [dx] "n"(x_turn), [dw] "n"(w_turn), [z] "r"(minus_zero)                      \
                      : "memory", "cc")
 #define TRN_I8_BLOCK_1X1(TURNS, STEPS, TAKE)                                                                                     \
     __asm__ volatile(TURNS(STEPS(TRN_I8_STEP_1X1, TAKE))                                                                         \
-                     : [a0] "+r"(acc[0]), [v0] "=&r"(v0), [v2] "=&r"(v2), [u0] "=&r"(u0), [u2] "=&r"(u2), [x] "+r"(x),           \
-                       [w] "+r"(w), [n] "+r"(turns)                                                                              \
-                     : [dx] "n"(x_turn), [dw] "n"(w_turn), [z] "r"(minus_zero)                                                   \
+                     : [a0] "+r"(acc[0]), [v0] "=&r"(v0), [v2] "=&r"(v2), [u0] "=&r"(u0), [u2] "=&r"(u2) TURNS##_OUT             \
+                     : TURNS##_IN [dx] "n"(x_turn), [dw] "n"(w_turn), [z] "r"(minus_zero)                                        \
                      : "memory", "cc")
 #define TRN_I8_BY_STEPS(BLOCK, TAKE)                                \
     do {                                                            \
