@@ -73,10 +73,44 @@ TRN_KERNEL void trn_i8_conv2d(trn_i8_codes_t x, const int8_t *w, const int32_t *
     }
 }
 
+#if TRN_I8_SIMD
+
+/* Any shape, any scale, one output at a time: for the rare layer whose scale is beyond one half. One function for all of them. */
+__attribute__((unused)) static TRN_NOINLINE void trn_i8_conv2d_forward_any(const uint8_t *x, const int8_t *w, const int32_t *b, uint8_t *y,
+                                                                          const trn_window_t *window, int32_t z_x,
+                                                                          const trn_i8_output_t *out)
+{
+    const trn_window_t s = *window;
+    const trn_size_t w_row = (trn_size_t)s.kernel_w * s.in_c;
+    for (trn_size_t i = 0; i < s.out_h; i++) {
+        const trn_run_t rows = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
+        for (trn_size_t j = 0; j < s.out_w; j++) {
+            const trn_run_t columns = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
+            for (trn_size_t o = 0; o < s.out_c; o++) {
+                int32_t acc[4] = {b[o], 0, 0, 0};
+                for (trn_size_t u = 0; u < rows.count; u++) {
+                    const trn_i8_codes_t run = {x + ((rows.at + u) * s.in_w + columns.at) * s.in_c, 0, false, z_x};
+                    trn_i8_dot_plain(acc, run, 1, w + (o * s.kernel_h + rows.first + u) * w_row + columns.first * s.in_c, 0, 1,
+                                     columns.count * s.in_c);
+                }
+                *y++ = trn_i8_output(acc[0], o, *out);
+            }
+        }
+    }
+}
+
+#endif
+
 /* y[i, j, o] = out(b[o] + sum over u, v, c of w[o, u, v, c] (x[i stride_h + u - pad_top, j stride_w + v - pad_left, c] - z_x)) */
 TRN_KERNEL void trn_i8_conv2d_forward(const uint8_t *x, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s, int32_t z_x,
                                       trn_i8_output_t out)
 {
+#if TRN_I8_SIMD
+    if (__builtin_expect(trn_i8_shifts(out, s.out_c), 0)) {
+        trn_i8_conv2d_forward_any(x, w, b, y, &s, z_x, &out);
+        return;
+    }
+#endif
     trn_i8_conv2d((trn_i8_codes_t){x, 0, false, z_x}, w, b, s,
                   (trn_i8_sink_t){.kind = TRN_I8_TO_CODES, .y = y, .output = out, .scale = *out.scale});
 }

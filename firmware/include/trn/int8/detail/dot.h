@@ -70,7 +70,7 @@ TRN_KERNEL void trn_i8_dot_turns(int32_t acc[4], trn_i8_codes_t x, trn_size_t pi
 /* True if a distance is literal and within reach of an immediate offset. */
 TRN_KERNEL bool trn_i8_reaches(trn_size_t distance)
 {
-    return __builtin_constant_p(distance) && distance >= 0 && distance + TRN_I8_TURN <= TRN_I8_REACH;
+    return __builtin_constant_p(distance) && distance >= 0 && distance + 2 * TRN_I8_TURN <= TRN_I8_REACH;
 }
 
 #endif
@@ -83,10 +83,7 @@ TRN_KERNEL void trn_i8_dot(int32_t acc[4], trn_i8_codes_t x, trn_size_t pixels, 
     if (trn_i8_reaches(x.next) && trn_i8_reaches(w_next)) {
         const trn_size_t turns = count / TRN_I8_TURN, whole = turns * TRN_I8_TURN, rest = count % TRN_I8_TURN / 4;
         if (__builtin_constant_p(turns) && turns == 2) { /* no loop for two */
-            trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, TRN_I8_TURN, 1, 0, 0);
-            trn_i8_codes_t second = x;
-            second.at += TRN_I8_TURN;
-            trn_i8_dot_turns(acc, second, pixels, w + TRN_I8_TURN, w_next, filters, TRN_I8_TURN, 1, 0, 0);
+            trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, 2 * TRN_I8_TURN, 1, 0, 0);
         } else if (turns > 0) {
             trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, TRN_I8_TURN, turns, TRN_I8_TURN, TRN_I8_TURN);
         }
@@ -155,19 +152,25 @@ TRN_KERNEL void trn_i8_block_range(const int32_t acc[4], trn_size_t pixels, trn_
     }
 }
 
-/* round(acc scale) + zero, the shift hardly ever there. */
+/* True if a scale is beyond one half: then sums are shifted before they are multiplied. */
+TRN_KERNEL bool trn_i8_shifts(trn_i8_output_t out, trn_size_t n_channels)
+{
+    int32_t any = out.scale[0].shift;
+    for (trn_size_t o = 1; out.per_channel && o < n_channels; o++) {
+        any |= out.scale[o].shift;
+    }
+    return any != 0;
+}
+
+/* round(acc scale) + zero, no scale having a shift. */
 TRN_KERNEL void trn_i8_block_requantise(int32_t acc[4], trn_size_t pixels, trn_size_t filters, trn_size_t o, trn_i8_sink_t to, int32_t zero)
 {
     TRN_UNROLL
     for (trn_size_t f = 0; f < filters; f++) {
-        const trn_i8_scale_t factor = to.output.per_channel ? to.output.scale[o + f] : to.scale;
-        if (__builtin_expect(factor.shift != 0, 0)) {
-            acc[f] = trn_i8_shift_left(acc[f], factor.shift);
-            acc[2 + f] = trn_i8_shift_left(acc[2 + f], factor.shift);
-        }
-        acc[f] = trn_i8_smmlar(acc[f], factor.multiplier, zero);
+        const int32_t factor = to.output.per_channel ? to.output.scale[o + f].multiplier : to.scale.multiplier;
+        acc[f] = trn_i8_smmlar(acc[f], factor, zero);
         if (pixels > 1) {
-            acc[2 + f] = trn_i8_smmlar(acc[2 + f], factor.multiplier, zero);
+            acc[2 + f] = trn_i8_smmlar(acc[2 + f], factor, zero);
         }
     }
 }

@@ -259,7 +259,7 @@ TRN_KERNEL void trn_i8_outer(const uint8_t *x, int32_t zero, const int8_t *e0, c
     (void)side;
 #if TRN_I8_OUTER_SIMD
     if (p.rows > 0 && p.columns > 0 && __builtin_constant_p(p.x_column) && __builtin_constant_p(p.e_column) && 8 * p.x_column <= TRN_I8_REACH &&
-        8 * p.e_column <= TRN_I8_REACH && n_c >= 4) {
+        8 * p.e_column <= TRN_I8_REACH && n_c >= 4 && p.rows * p.columns > 1) {
         fours = n_c / 4 * 4;
         const int32_t correction[2] = {trn_i8_outer_correction(e0, zero, p), filters > 1 ? trn_i8_outer_correction(e1, zero, p) : 0};
         if (p.rows == 1 && p.columns > 8 && p.columns % 8 == 0) { /* a long row is as good as many short ones */

@@ -29,6 +29,10 @@ TRN_KERNEL const uint8_t *trn_i8_opaque(const uint8_t *pointer)
 TRN_KERNEL int32_t trn_i8_smmlar(int32_t a, int32_t b, int32_t c)
 {
     int32_t d;
+    if (__builtin_constant_p(c) && c == 0) {
+        __asm__("smmulr %0, %1, %2" : "=r"(d) : "r"(a), "r"(b));
+        return d;
+    }
     __asm__("smmlar %0, %1, %2, %3" : "=r"(d) : "r"(a), "r"(b), "r"(c));
     return d;
 }
@@ -151,6 +155,8 @@ TRN_KERNEL uint32_t trn_i8_sxtab16_ror8(uint32_t a, uint32_t b)
 #define TRN_I8_STEPS_2(STEP, TAKE) TRN_I8_STEPS_1(STEP, TAKE) STEP(TAKE, "4")
 #define TRN_I8_STEPS_3(STEP, TAKE) TRN_I8_STEPS_2(STEP, TAKE) STEP(TAKE, "8")
 #define TRN_I8_STEPS_4(STEP, TAKE) TRN_I8_STEPS_3(STEP, TAKE) STEP(TAKE, "12")
+#define TRN_I8_STEPS_8(STEP, TAKE)                                                                  \
+    TRN_I8_STEPS_4(STEP, TAKE) STEP(TAKE, "16") STEP(TAKE, "20") STEP(TAKE, "24") STEP(TAKE, "28")
 
 
 /* `turns` times: `steps` (1 to 4) steps, then x and w further by x_turn and w_turn. Once: without the loop. */
@@ -192,7 +198,9 @@ TRN_KERNEL uint32_t trn_i8_sxtab16_ror8(uint32_t a, uint32_t b)
 #define TRN_I8_BY_STEPS(BLOCK, TAKE)                                \
     do {                                                            \
         if (__builtin_constant_p(turns) && turns == 1) {            \
-            if (steps == 4) {                                       \
+            if (steps == 8) {                                       \
+                BLOCK(TRN_I8_ONCE, TRN_I8_STEPS_8, TAKE);           \
+            } else if (steps == 4) {                                       \
                 BLOCK(TRN_I8_ONCE, TRN_I8_STEPS_4, TAKE);           \
             } else if (steps == 3) {                                \
                 BLOCK(TRN_I8_ONCE, TRN_I8_STEPS_3, TAKE);           \
@@ -212,7 +220,7 @@ TRN_KERNEL uint32_t trn_i8_sxtab16_ror8(uint32_t a, uint32_t b)
         }                                                           \
     } while (0)
 
-/* `turns` (at least 1) times 4 `steps` terms (1 to 4 steps, literal) of a block, a turn's first term x_turn and w_turn from that of the one
+/* `turns` (at least 1) times 4 `steps` terms (1 to 4 steps, once also 8, literal) of a block, a turn's first term x_turn and w_turn from that of the one
  * before. All distances are literal and in reach of an immediate offset. */
 TRN_KERNEL void trn_i8_steps(int32_t *acc, const uint8_t *x, trn_size_t x_next, trn_size_t pixels, const int8_t *w, trn_size_t w_next,
                              trn_size_t filters, trn_size_t steps, trn_size_t turns, trn_size_t x_turn, trn_size_t w_turn, bool is_signed,
