@@ -17,24 +17,111 @@ typedef struct {
 /* Largest kernel height of a depthwise convolution. */
 #define TRN_I8_DEPTHWISE_ROWS 16
 
-/* Output row i, its input rows given. */
+/* Channels from_o to end-1 of one output pixel, its columns given. */
+TRN_KERNEL void trn_i8_depthwise_pixel(trn_i8_rows_t rows, trn_run_t columns, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s,
+                                       int32_t z_x, trn_i8_output_t out, trn_size_t from_o, trn_size_t end)
+{
+    const trn_size_t in_c = s.in_c, out_c = s.out_c, multiplier = out_c / in_c;
+    for (trn_size_t o = from_o; o < end; o++) {
+        int32_t acc = b[o];
+        for (trn_size_t u = 0; u < rows.count; u++) {
+            const uint8_t *from = rows.at[u] + columns.at * in_c + o / multiplier;
+            const int8_t *tap = w + ((rows.first + u) * s.kernel_w + columns.first) * out_c + o;
+            for (trn_size_t v = 0; v < columns.count; v++) {
+                acc += ((int32_t)from[v * in_c] - z_x) * tap[v * out_c];
+            }
+        }
+        y[o] = trn_i8_output(acc, o, out);
+    }
+}
+
+#if TRN_I8_SIMD
+
+/* Four channels of one pixel. `all`, literal: every column has its tap. */
+TRN_KERNEL void trn_i8_depthwise_four(trn_i8_rows_t rows, trn_run_t columns, bool all, const int8_t *w, const int32_t *b, uint8_t *y,
+                                      trn_window_t s, uint32_t minus_zero, trn_i8_output_t out, trn_i8_scale_t scale, trn_size_t o)
+{
+    int32_t acc[4] = {b[0], b[1], b[2], b[3]};
+    const trn_size_t at = columns.at * s.in_c + o;
+    w += (rows.first * s.kernel_w + columns.first) * s.in_c;
+    if (all && s.kernel_h == 3 && s.kernel_w == 3 && rows.count == 3) { /* the usual window, written out */
+        trn_i8_taps(acc, rows.at[0] + at, w, 3, s.in_c, false, minus_zero);
+        trn_i8_taps(acc, rows.at[1] + at, w + 3 * s.in_c, 3, s.in_c, false, minus_zero);
+        trn_i8_taps(acc, rows.at[2] + at, w + 6 * s.in_c, 3, s.in_c, false, minus_zero);
+        rows.count = 0;
+    }
+    for (trn_size_t u = 0; u < rows.count; u++) {
+        const uint8_t *x = rows.at[u] + at;
+        const int8_t *tap = w;
+        trn_size_t left = all ? s.kernel_w : columns.count;
+        if (all && s.kernel_w >= 3) {
+            trn_i8_taps(acc, x, tap, 3, s.in_c, false, minus_zero);
+            x += 3 * s.in_c;
+            tap += 3 * s.in_c;
+            left -= 3;
+        }
+        for (; left > 0; left--) {
+            trn_i8_taps(acc, x, tap, 1, s.in_c, false, minus_zero);
+            x += s.in_c;
+            tap += s.in_c;
+        }
+        w += s.kernel_w * s.in_c;
+    }
+    if (out.range != NULL) {
+        trn_i8_block_range(acc, 2, 2, out.range);
+    }
+    uint32_t word = 0;
+    TRN_UNROLL
+    for (trn_size_t k = 0; k < 4; k++) {
+        const int32_t factor = out.per_channel ? out.scale[o + k].multiplier : scale.multiplier;
+        word |= (uint32_t)trn_i8_clamp_output(trn_i8_smmlar(acc[k], factor, out.zero), out) << (8 * k);
+    }
+    trn_i8_store(y, word);
+}
+
+/* The first channels, four at a time, of all pixels of a row; multiplier 1, no scale with a shift. */
+TRN_KERNEL void trn_i8_depthwise_fours(trn_i8_rows_t rows, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s, int32_t z_x,
+                                       trn_i8_output_t out, trn_size_t fours)
+{
+    const trn_run_t inside = trn_outputs_with_all_taps(s.in_w, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
+    const uint32_t minus_zero = (uint32_t)-z_x << 16 | ((uint32_t)-z_x & 0xFFFF);
+    const trn_i8_scale_t scale = *out.scale;
+    for (trn_size_t k = 0; k < s.out_w - inside.count; k++) {
+        const trn_size_t j = k < inside.first ? k : k + inside.count;
+        const trn_run_t columns = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
+        for (trn_size_t o = 0; o < fours; o += 4) {
+            trn_i8_depthwise_four(rows, columns, false, w + o, b + o, y + j * s.out_c + o, s, minus_zero, out, scale, o);
+        }
+    }
+    for (trn_size_t o = 0; o < fours; o += 4) {
+        trn_run_t columns = {0, s.kernel_w, inside.first * s.stride_w - s.pad_left};
+        uint8_t *to = y + inside.first * s.out_c + o;
+        for (trn_size_t k = inside.count; k > 0; k--) {
+            trn_i8_depthwise_four(rows, columns, true, w + o, b + o, to, s, minus_zero, out, scale, o);
+            columns.at += s.stride_w;
+            to += s.out_c;
+        }
+    }
+}
+
+#endif
+
+/* One output row, its input rows given; what it writes may overlap none of them. */
 TRN_KERNEL void trn_i8_depthwise_row(trn_i8_rows_t rows, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s, int32_t z_x,
                                      trn_i8_output_t out)
 {
-    const trn_size_t in_c = s.in_c, out_c = s.out_c, multiplier = out_c / in_c;
-    for (trn_size_t j = 0; j < s.out_w; j++) {
+#if TRN_I8_SIMD
+    const bool fits = s.in_c == s.out_c && trn_i8_reaches(2 * s.in_c) && !trn_i8_shifts(out, s.out_c);
+    const trn_size_t fours = fits ? s.out_c / 4 * 4 : 0;
+    if (fours > 0) {
+        trn_i8_depthwise_fours(rows, w, b, y, s, z_x, out, fours);
+    }
+#else
+    const trn_size_t fours = 0;
+#endif
+    for (trn_size_t j = 0; j < s.out_w && fours < s.out_c; j++) {
         const trn_run_t columns = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
-        for (trn_size_t o = 0; o < out_c; o++) {
-            int32_t acc = b[o];
-            for (trn_size_t u = 0; u < rows.count; u++) {
-                const uint8_t *from = rows.at[u] + columns.at * in_c + o / multiplier;
-                const int8_t *tap = w + ((rows.first + u) * s.kernel_w + columns.first) * out_c + o;
-                for (trn_size_t v = 0; v < columns.count; v++) {
-                    acc += ((int32_t)from[v * in_c] - z_x) * tap[v * out_c];
-                }
-            }
-            y[j * out_c + o] = trn_i8_output(acc, o, out);
-        }
+        trn_i8_depthwise_pixel(rows, columns, w, b, y + j * s.out_c, s, z_x, out, fours, s.out_c);
     }
 }
 

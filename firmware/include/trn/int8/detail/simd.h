@@ -77,24 +77,25 @@ TRN_KERNEL uint32_t trn_i8_sxtab16_ror8(uint32_t a, uint32_t b)
 #define TRN_I8_TAKE_UNSIGNED(to, from) "uxtb16 " to ", " from "\n\t"
 #define TRN_I8_TAKE_LESS_ZERO(to, from) "uxtab16 " to ", %[z], " from "\n\t"
 
-/* The k-th four terms of a block, K their distance from the first in bytes, as text. Weights first: pixels share them. */
+/* The k-th four terms of a block, K their distance from the first in bytes, as text. Loads stand together for the Cortex-M4, which overlaps
+ * them; behind, words are taken apart and multiplied in turn for the Cortex-M7, which does both in one cycle. */
 #define TRN_I8_STEP_2X2(TAKE, K)                     \
-    "ldr.w %[v0], [%[w], #" K "]\n\t"                  \
-    "ldr.w %[v1], [%[w], %[wn]+" K "]\n\t"             \
-    "ldr.w %[u0], [%[x], #" K "]\n\t"                  \
-    "ldr.w %[u1], [%[x], %[xn]+" K "]\n\t"             \
+    "ldr.w %[v0], [%[w], #" K "]\n\t"                \
+    "ldr.w %[v1], [%[w], %[wn]+" K "]\n\t"           \
+    "ldr.w %[u0], [%[x], #" K "]\n\t"                \
+    "ldr.w %[u1], [%[x], %[xn]+" K "]\n\t"           \
     "sxtb16 %[v2], %[v0], ror #8\n\t"                \
-    "sxtb16 %[v0], %[v0]\n\t"                        \
     TAKE("%[u2]", "%[u0], ror #8")                   \
-    TAKE("%[u0]", "%[u0]")                           \
-    "smlad %[a0], %[v2], %[u2], %[a0]\n\t"           \
     "sxtb16 %[v3], %[v1], ror #8\n\t"                \
+    "smlad %[a0], %[v2], %[u2], %[a0]\n\t"           \
+    "sxtb16 %[v0], %[v0]\n\t"                        \
+    "smlad %[a1], %[v3], %[u2], %[a1]\n\t"           \
+    TAKE("%[u0]", "%[u0]")                           \
     "sxtb16 %[v1], %[v1]\n\t"                        \
     "smlad %[a0], %[v0], %[u0], %[a0]\n\t"           \
-    "smlad %[a1], %[v3], %[u2], %[a1]\n\t"           \
     TAKE("%[u2]", "%[u1], ror #8")                   \
-    TAKE("%[u1]", "%[u1]")                           \
     "smlad %[a1], %[v1], %[u0], %[a1]\n\t"           \
+    TAKE("%[u1]", "%[u1]")                           \
     "smlad %[a2], %[v2], %[u2], %[a2]\n\t"           \
     "smlad %[a3], %[v3], %[u2], %[a3]\n\t"           \
     "smlad %[a2], %[v0], %[u1], %[a2]\n\t"           \
@@ -102,20 +103,20 @@ TRN_KERNEL uint32_t trn_i8_sxtab16_ror8(uint32_t a, uint32_t b)
 
 /* With a zero point to subtract there is a register less: the second pixel is loaded once the first is done with. */
 #define TRN_I8_STEP_2X2_TIGHT(TAKE, K)               \
-    "ldr.w %[v0], [%[w], #" K "]\n\t"                  \
-    "ldr.w %[v1], [%[w], %[wn]+" K "]\n\t"             \
-    "ldr.w %[u0], [%[x], #" K "]\n\t"                  \
+    "ldr.w %[v0], [%[w], #" K "]\n\t"                \
+    "ldr.w %[v1], [%[w], %[wn]+" K "]\n\t"           \
+    "ldr.w %[u0], [%[x], #" K "]\n\t"                \
     "sxtb16 %[v2], %[v0], ror #8\n\t"                \
-    "sxtb16 %[v0], %[v0]\n\t"                        \
     TAKE("%[u2]", "%[u0], ror #8")                   \
-    TAKE("%[u0]", "%[u0]")                           \
-    "smlad %[a0], %[v2], %[u2], %[a0]\n\t"           \
     "sxtb16 %[v3], %[v1], ror #8\n\t"                \
+    "smlad %[a0], %[v2], %[u2], %[a0]\n\t"           \
+    "sxtb16 %[v0], %[v0]\n\t"                        \
+    "smlad %[a1], %[v3], %[u2], %[a1]\n\t"           \
+    TAKE("%[u0]", "%[u0]")                           \
     "sxtb16 %[v1], %[v1]\n\t"                        \
     "smlad %[a0], %[v0], %[u0], %[a0]\n\t"           \
-    "smlad %[a1], %[v3], %[u2], %[a1]\n\t"           \
     "smlad %[a1], %[v1], %[u0], %[a1]\n\t"           \
-    "ldr.w %[u0], [%[x], %[xn]+" K "]\n\t"             \
+    "ldr.w %[u0], [%[x], %[xn]+" K "]\n\t"           \
     TAKE("%[u2]", "%[u0], ror #8")                   \
     TAKE("%[u0]", "%[u0]")                           \
     "smlad %[a2], %[v2], %[u2], %[a2]\n\t"           \
@@ -125,29 +126,29 @@ TRN_KERNEL uint32_t trn_i8_sxtab16_ror8(uint32_t a, uint32_t b)
 
 /* The same for one pixel. */
 #define TRN_I8_STEP_1X2(TAKE, K)                     \
-    "ldr.w %[v0], [%[w], #" K "]\n\t"                  \
-    "ldr.w %[v1], [%[w], %[wn]+" K "]\n\t"             \
-    "ldr.w %[u0], [%[x], #" K "]\n\t"                  \
+    "ldr.w %[v0], [%[w], #" K "]\n\t"                \
+    "ldr.w %[v1], [%[w], %[wn]+" K "]\n\t"           \
+    "ldr.w %[u0], [%[x], #" K "]\n\t"                \
     "sxtb16 %[v2], %[v0], ror #8\n\t"                \
-    "sxtb16 %[v0], %[v0]\n\t"                        \
     TAKE("%[u2]", "%[u0], ror #8")                   \
-    TAKE("%[u0]", "%[u0]")                           \
+    "sxtb16 %[v0], %[v0]\n\t"                        \
     "smlad %[a0], %[v2], %[u2], %[a0]\n\t"           \
+    TAKE("%[u0]", "%[u0]")                           \
     "sxtb16 %[v2], %[v1], ror #8\n\t"                \
-    "sxtb16 %[v1], %[v1]\n\t"                        \
     "smlad %[a0], %[v0], %[u0], %[a0]\n\t"           \
+    "sxtb16 %[v1], %[v1]\n\t"                        \
     "smlad %[a1], %[v2], %[u2], %[a1]\n\t"           \
     "smlad %[a1], %[v1], %[u0], %[a1]\n\t"
 
 /* And for one pixel and one filter. */
 #define TRN_I8_STEP_1X1(TAKE, K)                     \
-    "ldr.w %[v0], [%[w], #" K "]\n\t"                  \
-    "ldr.w %[u0], [%[x], #" K "]\n\t"                  \
+    "ldr.w %[v0], [%[w], #" K "]\n\t"                \
+    "ldr.w %[u0], [%[x], #" K "]\n\t"                \
     "sxtb16 %[v2], %[v0], ror #8\n\t"                \
-    "sxtb16 %[v0], %[v0]\n\t"                        \
     TAKE("%[u2]", "%[u0], ror #8")                   \
-    TAKE("%[u0]", "%[u0]")                           \
+    "sxtb16 %[v0], %[v0]\n\t"                        \
     "smlad %[a0], %[v2], %[u2], %[a0]\n\t"           \
+    TAKE("%[u0]", "%[u0]")                           \
     "smlad %[a0], %[v0], %[u0], %[a0]\n\t"
 
 /* From a word on: a load that straddles two words of code does not overlap with the one before. */
@@ -252,6 +253,51 @@ TRN_KERNEL void trn_i8_steps(int32_t *acc, const uint8_t *x, trn_size_t x_next, 
         } else {
             TRN_I8_BY_STEPS(TRN_I8_BLOCK_1X1, TRN_I8_TAKE_LESS_ZERO);
         }
+    }
+}
+
+/* One tap of four channels: a product for each, w and x at the same place of their words. */
+#define TRN_I8_TAP(TAKE, K)                          \
+    "ldr.w %[v0], [%[w], %[c]*" K "]\n\t"            \
+    "ldr.w %[u0], [%[x], %[c]*" K "]\n\t"            \
+    "sxtb16 %[v2], %[v0], ror #8\n\t"                \
+    TAKE("%[u2]", "%[u0], ror #8")                   \
+    "sxtb16 %[v0], %[v0]\n\t"                        \
+    "smlabb %[a1], %[v2], %[u2], %[a1]\n\t"          \
+    TAKE("%[u0]", "%[u0]")                           \
+    "smlatt %[a3], %[v2], %[u2], %[a3]\n\t"          \
+    "smlabb %[a0], %[v0], %[u0], %[a0]\n\t"          \
+    "smlatt %[a2], %[v0], %[u0], %[a2]\n\t"
+#define TRN_I8_TAPS_1(TAKE) ".p2align 2\n\t" TRN_I8_TAP(TAKE, "0")
+#define TRN_I8_TAPS_3(TAKE) TRN_I8_TAPS_1(TAKE) TRN_I8_TAP(TAKE, "1") TRN_I8_TAP(TAKE, "2")
+#define TRN_I8_TAPS(TAPS, TAKE)                                                                                                  \
+    __asm__ volatile(TAPS(TAKE)                                                                                                  \
+                     : [a0] "+r"(acc[0]), [a1] "+r"(acc[1]), [a2] "+r"(acc[2]), [a3] "+r"(acc[3]), [v0] "=&r"(v0),               \
+                       [v2] "=&r"(v2), [u0] "=&r"(u0), [u2] "=&r"(u2)                                                            \
+                     : [x] "r"(x), [w] "r"(w), [c] "n"(channels), [z] "r"(minus_zero)                                            \
+                     : "memory")
+
+/* acc[k] += w[k] x[k] over 1 or 3 taps, `channels` (literal, 2 channels in reach of an immediate offset) bytes apart. */
+TRN_KERNEL void trn_i8_taps(int32_t acc[4], const uint8_t *x, const int8_t *w, trn_size_t taps, trn_size_t channels, bool is_signed,
+                            uint32_t minus_zero)
+{
+    uint32_t v0, v2, u0, u2;
+    if (is_signed) {
+        if (taps == 3) {
+            TRN_I8_TAPS(TRN_I8_TAPS_3, TRN_I8_TAKE_SIGNED);
+        } else {
+            TRN_I8_TAPS(TRN_I8_TAPS_1, TRN_I8_TAKE_SIGNED);
+        }
+    } else if (__builtin_constant_p(minus_zero) && minus_zero == 0) {
+        if (taps == 3) {
+            TRN_I8_TAPS(TRN_I8_TAPS_3, TRN_I8_TAKE_UNSIGNED);
+        } else {
+            TRN_I8_TAPS(TRN_I8_TAPS_1, TRN_I8_TAKE_UNSIGNED);
+        }
+    } else if (taps == 3) {
+        TRN_I8_TAPS(TRN_I8_TAPS_3, TRN_I8_TAKE_LESS_ZERO);
+    } else {
+        TRN_I8_TAPS(TRN_I8_TAPS_1, TRN_I8_TAKE_LESS_ZERO);
     }
 }
 
