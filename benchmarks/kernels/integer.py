@@ -155,6 +155,21 @@ CASES: list[Case] = [
     ),
 ]
 
+_FLOAT = window(8, 16, 16)
+FLOAT: list[Case] = [
+    Case(
+        "float32 conv2d forward 3x3 8x8x16->16", f"trn_conv2d_forward(fx, fw, fb, fy, {_FLOAT}, TRN_ACT_RELU)", 147456
+    ),
+    Case("float32 conv2d weights 3x3 8x8x16->16", f"trn_conv2d_backward_weights(fx, fy, fg, fb, {_FLOAT})", 147456),
+    Case(
+        "float32 conv2d input 3x3 8x8x16->16",
+        f"trn_conv2d_backward_input(fw, fy, fd, {_FLOAT}, ((trn_epilogue_t){{TRN_ACT_RELU, fx, NULL, false}}))",
+        147456,
+    ),
+]
+"""The float32 kernels on one shape: what 8 bits are compared with where there is no float unit."""
+CASES += FLOAT
+
 _S1, _S2 = window(16, 4, 16), window(8, 16, 16)
 
 
@@ -200,6 +215,7 @@ trn_i8_update_bias(b1, gb, {n}, rates, rates, true, ((trn_i8_rounding_t){{true, 
 PRODUCTS_311K = {"forward": 311344, "input": 147456 + 16384 + 48, "weights": 311344}
 
 _HEAD = """
+#include "trn/conv2d.h"
 #include "trn/int8/add.h"
 #include "trn/int8/conv2d.h"
 #include "trn/int8/convert.h"
@@ -226,6 +242,7 @@ int8_t d1[4096] WORDS, d2[1024] WORDS, d3[1024] WORDS, d4[1024] WORDS;
 uint8_t y1[4096] WORDS, y2[1024] WORDS, y3[1024] WORDS, y4[1024] WORDS, y5[16] WORDS;
 int32_t b1[16], logits[4], g1[576], g2[2304], g3[256], g4[48];
 float z[4], t[4] = {0.0f, 1.0f, 0.0f, 0.0f}, d[4];
+float fx[1024], fw[2304], fb[16], fy[1024], fg[2304], fd[1024];
 void fill(void);
 void fill(void)
 {
@@ -247,6 +264,10 @@ void fill(void)
         w4[i % 48] = w[i];
         g2[i] = (int32_t)e[i] * 1000;
         gw[i] = g2[i];
+    }
+    for (int i = 0; i < 2304; i++) {
+        fw[i] = (float)w[i] * 0.01f;
+        fx[i & 1023] = (float)x[i] * 0.01f;
     }
     for (int i = 0; i < 64; i++) {
         rates[i] = 1e-5f;

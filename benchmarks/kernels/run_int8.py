@@ -25,7 +25,7 @@ from trainbed.backends.block_hook import BlockCounter
 CORES = {
     "m4": ("-mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16", "cortex-m4", arm_const.UC_CPU_ARM_CORTEX_M4),
     "m7": ("-mcpu=cortex-m7 -mfloat-abi=hard -mfpu=fpv5-sp-d16", "cortex-m7", arm_const.UC_CPU_ARM_CORTEX_M7),
-    "m0plus": ("-mcpu=cortex-m0plus -mfloat-abi=soft", "cortex-m0+", arm_const.UC_CPU_ARM_CORTEX_M0),
+    "m0plus": ("-mcpu=cortex-m0plus -mfloat-abi=soft", "cortex-m0plus", arm_const.UC_CPU_ARM_CORTEX_M0),
     "m3": ("-mcpu=cortex-m3 -mfloat-abi=soft", "cortex-m4", arm_const.UC_CPU_ARM_CORTEX_M3),
 }
 FLAGS = [

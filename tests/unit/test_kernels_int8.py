@@ -69,7 +69,29 @@ def test_an_8_bit_kernel_leaves_what_the_twin_says_on_the_host(index: int) -> No
     PROGRAM.check_on_host(index)
 
 
-@pytest.mark.parametrize("core", ["M4F, ordered by hand", "M7", "M0+, soft float"])
+@pytest.mark.parametrize("core", ["M4F, ordered by hand", "M0+, soft float"])
 def test_an_8_bit_kernel_leaves_what_the_twin_says_on_each_core(core: str) -> None:
     for index in range(len(CASES)):
         PROGRAM.check_on_core(core, index)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("core", "optimize"), [("M7", "O2"), ("M3", "O2"), ("M4F, ordered by hand", "O3"), ("M4F, ordered by hand", "Os")]
+)
+def test_neither_core_nor_optimization_changes_a_bit_of_an_8_bit_kernel(core: str, optimize: str) -> None:
+    for index in range(len(CASES)):
+        PROGRAM.check_on_core(core, index, optimize=optimize)
+
+
+def test_a_kernel_that_leaves_other_bits_is_noticed() -> None:
+    case = CASES[0]
+    memory = case.memory()[1]
+    case.check(memory)
+    memory[case.places()["y"] + 5] ^= 1
+    with pytest.raises(AssertionError, match="y differs in 1 of 1024"):
+        case.check(memory)
+    memory[case.places()["y"] + 5] ^= 1
+    memory[case.places()["y"] + 1024] ^= 1
+    with pytest.raises(AssertionError, match="wrote 1 bytes behind y"):
+        case.check(memory)

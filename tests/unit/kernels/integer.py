@@ -8,6 +8,7 @@ kernels on them. The same source runs on the host through ctypes and on emulated
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from kernels.literal import run_image
-from kernels.shim import compile_c, scratch
+from kernels.shim import SANITIZERS, compile_c, scratch
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -129,7 +130,9 @@ class Program:
     @cache  # noqa: B019
     def host(self, flags: tuple[str, ...] = ("-O2",)) -> ctypes.CDLL:
         """The library for the host."""
-        target = scratch() / f"{self.name}{''.join(flags).replace('=', '')}.so"
+        if os.environ.get("TRN_KERNELS_SANITIZE"):
+            flags = ("-O1", *SANITIZERS)
+        target = scratch() / f"{self.name}{flags[0]}.so"
         return ctypes.CDLL(str(compile_c([self.source()], target, flags=[*flags, "-shared", "-fPIC"])))
 
     def check_on_host(self, index: int, flags: tuple[str, ...] = ("-O2",)) -> None:
