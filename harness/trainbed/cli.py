@@ -210,6 +210,31 @@ def search(
 
 
 @_command
+def measure(
+    scenario: ScenarioArgument,
+    images: Annotated[
+        int | None, typer.Option("--images", metavar="N", help="The first N of the test set; all unless given.")
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option("--backend", metavar="B", help="Another backend than the scenario's.")
+    ] = None,
+    board: BoardOption = None,
+    set_: SetOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON alone.")] = False,
+) -> ExitCode:
+    """Train on the host, measure inference on the board: accuracy beside the host's, time by two clocks, memory."""
+    from trainbed.measure import measure as measure_network
+    from trainbed.summary import measurement_table
+
+    found = measure_network(_load(scenario, set_), images=images, backend=backend, board=board)
+    if json:
+        sys.stdout.write(found.to_json())
+    else:
+        _print_table(measurement_table(found))
+    return ExitCode.PASSED
+
+
+@_command
 def boards() -> ExitCode:
     """List the boards and the backends that run them."""
     from rich.table import Table

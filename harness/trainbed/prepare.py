@@ -242,7 +242,7 @@ def _sizes(
     rx_resident, rx_stream, tx = _RX_RESIDENT_BYTES, _RX_STREAM_BYTES, _TX_BYTES
     if board.link_bytes is not None:
         rx_resident = rx_stream = board.link_bytes[0]
-        tx = max(board.link_bytes[1], -(-raw_bytes(4 * samples.n_outputs) // 4) * 4 + 4)
+        tx = max(board.link_bytes[1], -(-raw_bytes(4 + 4 * samples.n_outputs) // 4) * 4 + 4)
     resident = LinkSizes(max(rx_resident, one_sample), tx, n_samples)
     stream = LinkSizes(max(rx_stream, one_sample), tx, 0)
 

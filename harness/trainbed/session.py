@@ -193,7 +193,7 @@ class Session:
         """Train what is left, hold it against the scenario's contract. Stays available after close()."""
         if self._result is None:
             self.train()
-            snapshot = self._snapshot()
+            snapshot = self.snapshot()
             asked = self.scenario.expect.matches_reference is not None
             self._result = judge(self.scenario.expect, snapshot, reference_ulp=self._agreement() if asked else None)
         return self._result
@@ -308,7 +308,7 @@ class Session:
         if expect.test_accuracy is not None and self._tested is None:
             self.evaluate()
         ulp = self._agreement() if expect.matches_reference is not None else None
-        return evaluate(expect, self._result or self._snapshot(), reference_ulp=ulp)[0]
+        return evaluate(expect, self._result or self.snapshot(), reference_ulp=ulp)[0]
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -397,7 +397,7 @@ class Session:
             spent = f"{cost.cycles} cycles, {cost.instructions} instructions"
             raise GuestHang(f"the run has spent its budget: {spent}; see budget: in the scenario")
 
-    def _snapshot(self) -> Result:
+    def snapshot(self) -> Result:
         """The training so far as a result, not judged."""
         training = Training(
             tuple(self._epochs),

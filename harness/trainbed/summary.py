@@ -14,6 +14,8 @@ from trainbed.result import Expectation, PerSample, Result, StopReason, Verdict
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from trainbed.measure import Measurement
+
 CHART_HEIGHT = 8
 CHART_WIDTH = 76
 
@@ -46,6 +48,34 @@ def print_summary(result: Result, console: Console) -> None:
         console.print(Text("\ncontract", style="bold"))
         console.print(_contract(result, ascii_only=ascii_only))
     console.print(_verdict(result), soft_wrap=True)
+
+
+def measurement_table(found: Measurement) -> Table:
+    """The figures of `trainbed measure`."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column()
+    table.add_row("scenario", Text(found.scenario))
+    table.add_row("board", f"{found.board}, on {found.backend} {found.backend_version}")
+    equal = f"outputs equal to the bit on {grouped(found.same_outputs)}"
+    table.add_row("images", f"{grouped(found.images)}; {equal}")
+    if found.accuracy is not None and found.host_accuracy is not None:
+        relative = "" if found.relative_accuracy is None else f", relative {found.relative_accuracy:.4f}"
+        table.add_row("accuracy", f"{found.accuracy:.2%}, on the host {found.host_accuracy:.2%}{relative}")
+        table.add_row("same class", f"{found.same_class} of {found.images} images")
+    for title, times in (("emulator", found.emulator_cycles), ("on-chip timer", found.timer_cycles)):
+        if times is not None:
+            median, highest = grouped(round(times.median)), grouped(times.highest)
+            table.add_row(title, f"{median} cycles an inference (median), {highest} at most")
+    if found.largest_difference is not None:
+        table.add_row("they differ by", f"{grouped(found.largest_difference)} cycles at most")
+    if found.milliseconds is not None:
+        table.add_row("time", f"{found.milliseconds:.3f} ms at the board's clock")
+    table.add_row("cycles are", f"{found.cost_class} ({found.cost_model})" if found.cost_model else found.cost_class)
+    table.add_row("memory", f"flash {grouped(found.flash_bytes)} B, RAM {grouped(found.ram_bytes)} B")
+    if found.stack_bytes is not None:
+        table.add_row("stack", f"{grouped(found.stack_bytes)} B used")
+    return table
 
 
 def _facts(result: Result) -> Table:

@@ -157,7 +157,12 @@ class Client:
 
     def predict(self, x: bytes) -> NDArray[np.float32]:
         """Outputs float32 [n_outputs] of one sample's inputs as they travel."""
-        return self._request(messages.Predict(x=x), messages.Outputs).values
+        return self.predict_timed(x)[0]
+
+    def predict_timed(self, x: bytes) -> tuple[NDArray[np.float32], int]:
+        """As predict, and what the inference took by the on-chip counter, 0 where there is none."""
+        answer = self._request(messages.Predict(x=x), messages.Outputs)
+        return answer.values, answer.device_cycles
 
     def status(self) -> messages.StatusReport:
         """What the device's end of the link has seen since it started."""

@@ -223,6 +223,7 @@ class Evaluated(Message, code=0x87):
 class Outputs(Message, code=0x88):
     """Outputs of one sample."""
 
+    device_cycles: Annotated[int, Scalar("u32", "cycles", "on-chip counter, inference alone; 0 where there is none")]
     values: Annotated[Floats, Rest("f32", "", "outputs")]
 
 

@@ -43,7 +43,7 @@ class CodeTables:
 
 
 def code_tables(config: AvrConfig, content: bytes) -> CodeTables:
-    """``content``: of the flash from address 0 on. Code reaches from function to function: libraries have more between."""
+    """``content``: of the flash from address 0 on. Code reaches from function to function."""
     content += b"\xff" * (len(content) % 2)
     n_words = len(content) // 2
     code_end = max((start + size for start, size, _ in config.image.functions), default=0)
