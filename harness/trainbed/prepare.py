@@ -198,10 +198,29 @@ def build_firmware(prepared: Prepared, *, sanitize: bool = False, firmware: Path
     ``firmware``: folder with the sources of the runtime; None: the one trainbed came with.
     Raises DoesNotFit, BuildError, MissingTool.
     """
+    options = BuildOptions(optimize=prepared.scenario.build.optimize, sanitize=sanitize)
+    built, shared = _build_fitting(prepared, options, firmware)
+    report = memory_report(
+        prepared.plan,
+        symbols=built.symbols,
+        static_bytes=built.ram_static_bytes,
+        stack_bound=built.stack_bound_bytes or 0,
+        flash_bytes=built.flash_bytes,
+    )
+    return Built(prepared, built, report, shared)
+
+
+def build_raw_firmware(prepared: Prepared) -> Firmware:
+    """Build the firmware of the raw protocol (firmware/raw). Raises DoesNotFit, BuildError, MissingTool."""
+    options = BuildOptions(optimize=prepared.scenario.build.optimize, application="raw")
+    return _build_fitting(prepared, options, None)[0]
+
+
+def _build_fitting(prepared: Prepared, options: BuildOptions, firmware: Path | None) -> tuple[Firmware, bool]:
+    """The firmware, and whether its shapes share code."""
     scenario = prepared.scenario
     budget = scenario.build.flash_budget_bytes
     limit = budget if budget is not None else prepared.board.flash_bytes
-    options = BuildOptions(optimize=scenario.build.optimize, sanitize=sanitize)
     built = _build(prepared, options, shared_shapes=False, sources=firmware)
     shared = limit is not None and built.flash_bytes > limit
     if shared:
@@ -211,14 +230,7 @@ def build_firmware(prepared: Prepared, *, sanitize: bool = False, firmware: Path
             raise DoesNotFit(
                 f"needs {built.flash_bytes} B of flash, {limit} B are allowed; try build: {{optimize: Os}}"
             )
-    report = memory_report(
-        prepared.plan,
-        symbols=built.symbols,
-        static_bytes=built.ram_static_bytes,
-        stack_bound=built.stack_bound_bytes or 0,
-        flash_bytes=built.flash_bytes,
-    )
-    return Built(prepared, built, report, shared)
+    return built, shared
 
 
 def _build(prepared: Prepared, options: BuildOptions, *, shared_shapes: bool, sources: Path | None) -> Firmware:

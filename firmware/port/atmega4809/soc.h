@@ -75,6 +75,8 @@ static inline void trn_uart_put_byte(uint8_t byte)
     TRN_USART0_TXDATAL = byte;
 }
 
+#include "await.h"
+
 #define TRN_TIMER_COUNT TRN_TCA0_CNT
 #define TRN_TIMER_FLAGS TRN_TCA0_INTFLAGS
 #define TRN_TIMER_OVERFLOW TRN_TCA_OVF

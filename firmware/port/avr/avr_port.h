@@ -9,13 +9,6 @@
  * CRC; this tells why. */
 volatile uint16_t trn_port_overruns;
 
-static inline void trn_uart_await_byte(void)
-{
-    while (!trn_uart_has_byte()) {
-        trn_avr_sleep();
-    }
-}
-
 #include "byte_uart.h"
 
 /*

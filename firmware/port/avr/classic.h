@@ -60,6 +60,8 @@ static inline void trn_uart_put_byte(uint8_t byte)
     TRN_UDR0 = byte;
 }
 
+#include "await.h"
+
 #define TRN_TIMER_COUNT TRN_TCNT1
 #define TRN_TIMER_FLAGS TRN_TIFR1
 #define TRN_TIMER_OVERFLOW TRN_TOV1

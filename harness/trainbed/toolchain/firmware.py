@@ -62,6 +62,8 @@ class BuildOptions:
     """What a user may choose about a build."""
 
     optimize: str = "O2"
+    application: str = "app"
+    """Folder below firmware/ with main(): ``app``, the trainer behind its link, or ``raw``, inference without one."""
     sanitize: bool = False
     """Address and undefined behaviour sanitizers; native only."""
     defines: Mapping[str, str] = field(default_factory=dict)
@@ -198,7 +200,8 @@ def _job(board: Board, generated: Mapping[str, str], options: BuildOptions, firm
     if options.sanitize and not core.native:
         raise InputError(f"sanitizers run on the native board only, not on '{board.name}'")
     root = (firmware or asset_path("firmware")).absolute()
-    sources = _read_sources(root, ("app", "link", "src", f"port/{board.soc}", *core.source_folders))
+    application = ("app", "link") if options.application == "app" else (options.application,)
+    sources = _read_sources(root, (*application, "src", f"port/{board.soc}", *core.source_folders))
     for name, text in generated.items():
         if "/" in name or not name.endswith((".c", ".h")):
             raise InputError(f"generated file '{name}' must be a plain name ending in .c or .h")
