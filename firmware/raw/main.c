@@ -78,10 +78,10 @@ int main(void)
 {
     trn_port_init();
     for (;;) {
+        const uint16_t overruns = trn_port_overruns; /* a loss shows with a byte in front of it */
         if (take() != START) {
             continue;
         }
-        const uint16_t overruns = trn_port_overruns;
         const uint8_t kind = take();
         const uint16_t n = receive();
         if (n != TRN_N_INPUTS || trn_port_overruns != overruns) {

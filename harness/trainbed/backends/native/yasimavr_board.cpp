@@ -13,6 +13,7 @@
 #include <core/sim_cycle_timer.h>
 #include <core/sim_device.h>
 #include <core/sim_firmware.h>
+#include <core/sim_interrupt.h>
 #include <core/sim_ioreg.h>
 #include <core/sim_logger.h>
 #include <core/sim_peripheral.h>
@@ -26,8 +27,10 @@ YASIMAVR_USING_NAMESPACE
 namespace {
 
 /* USART0 of the megaAVR 0-series, in data space. Source: DS40002015, USART. */
-constexpr reg_addr_t RXDATAL = 0x0800, RXDATAH = 0x0801, CTRLB = 0x0805 + 1, CTRLC = 0x0807, BAUDL = 0x0808, BAUDH = 0x0809;
-constexpr uint8_t BUFOVF = 0x40, RXEN = 0x80, CLK2X = 0x02;
+constexpr reg_addr_t RXDATAL = 0x0800, RXDATAH = 0x0801, STATUS = 0x0804, CTRLA = 0x0805, CTRLB = 0x0806, CTRLC = 0x0807;
+constexpr reg_addr_t BAUDL = 0x0808, BAUDH = 0x0809;
+constexpr uint8_t BUFOVF = 0x40, RXCIF = 0x80, RXCIE = 0x80, CLK2X = 0x02;
+constexpr int RXC_VECTOR = 17;
 constexpr unsigned RX_ROOM = 3; /* two in the buffer, one in the shift register */
 
 /* Members of Core that its subclasses see: read only, and RAM written while the guest stands still. */
@@ -53,7 +56,8 @@ public:
 /* The UART as the harness sees it: what leaves is kept, what comes is paced and lost if nobody takes it. */
 class Line : public SignalHook, public IORegHandler {
 public:
-    Line(Device &device, trn_avr_state_t *state) : s(state), core(device.core()), usart(device.find_peripheral(AVR_IOCTL_UART('0')))
+    Line(Device &device_, trn_avr_state_t *state)
+        : s(state), device(device_), core(device_.core()), usart(device_.find_peripheral(AVR_IOCTL_UART('0')))
     {
         ctlreq_data_t answer = {};
         if (usart != nullptr && usart->ctlreq(AVR_CTLREQ_GET_SIGNAL, &answer)) {
@@ -68,7 +72,10 @@ public:
         case UART::Signal_TX_Start: sending++; break;
         case UART::Signal_TX_Complete: sending--; break;
         case UART::Signal_TX_Data: send(static_cast<uint8_t>(signal.data.as_uint())); break;
-        case UART::Signal_RX_Complete: arriving--; break;
+        case UART::Signal_RX_Complete:
+            arriving--;
+            mend_flags();
+            break;
         default: break;
         }
     }
@@ -76,6 +83,7 @@ public:
     uint8_t ioreg_read_handler(reg_addr_t, uint8_t value) override
     {
         untaken -= untaken > 0 ? 1 : 0;
+        mend_flags();
         return value;
     }
 
@@ -108,6 +116,22 @@ public:
     cycle_count_t free_at = 0;
 
 private:
+    /* yasimavr 0.1.6 puts the number of bytes that can be read into the flag that says whether there are any: an even number clears
+     * it, and the program would sleep on two bytes. */
+    void mend_flags()
+    {
+        if (untaken > arriving && (core.get_ioreg(STATUS)->value() & RXCIF) == 0) {
+            core.ioctl_write_ioreg(STATUS, bitmask_t(RXCIF), RXCIF);
+            core.ioctl_write_ioreg(RXDATAH, bitmask_t(RXCIF), RXCIF);
+            if ((core.get_ioreg(CTRLA)->value() & RXCIE) != 0) {
+                ctlreq_data_t request = {};
+                request.index = RXC_VECTOR;
+                request.data = 1u;
+                device.ctlreq(AVR_IOCTL_INTR, AVR_CTLREQ_INTR_RAISE, &request);
+            }
+        }
+    }
+
     void send(uint8_t byte)
     {
         s->output[s->n_output++] = byte;
@@ -126,6 +150,7 @@ private:
     }
 
     trn_avr_state_t *const s;
+    Device &device;
     Core &core;
     Peripheral *const usart;
     unsigned sending = 0, arriving = 0, untaken = 0;
