@@ -16,7 +16,8 @@ from trainbed.debug.rsp import OnListening
 from trainbed.debug.stub import FOREVER_S
 from trainbed.errors import GuestError, InputError
 
-DEBUGGABLE = ("unicorn", "qemu")
+AVR_EMULATORS = ("simavr", "yasimavr")
+DEBUGGABLE = ("unicorn", "qemu", *AVR_EMULATORS)
 
 
 def open_debug_guest(board: Board, backend: str, image: GuestImage, *, port: int, on_listening: OnListening) -> Guest:
@@ -24,7 +25,7 @@ def open_debug_guest(board: Board, backend: str, image: GuestImage, *, port: int
 
     ``port`` 0: any free one. Raises InputError for a backend without a debugger, MissingTool.
     """
-    if backend == "unicorn":
+    if backend in ("unicorn", *AVR_EMULATORS):
         plain = open_guest(board, backend, image)
         assert isinstance(plain, WorkerGuest)
         return DebugGuest(plain, image=image, port=port, on_listening=on_listening)
@@ -35,13 +36,22 @@ def open_debug_guest(board: Board, backend: str, image: GuestImage, *, port: int
     raise InputError(f"trainbed debug works on: {', '.join(DEBUGGABLE)}; this scenario runs on {backend}")
 
 
+def _debug_config(plain: WorkerGuest) -> Any:
+    """What the worker builds the debugger's guest from."""
+    if plain.backend in AVR_EMULATORS:
+        from trainbed.debug.avr_target import AvrDebugConfig
+
+        return AvrDebugConfig(plain.config)
+    from trainbed.debug.unicorn_target import DebugConfig
+
+    return DebugConfig(plain.config)
+
+
 class DebugGuest(WorkerGuest):
-    """A Unicorn guest behind our own gdb server, which lives in the worker beside the engine."""
+    """A guest behind our own gdb server, which lives in the worker beside the emulator."""
 
     def __init__(self, plain: WorkerGuest, *, image: GuestImage, port: int, on_listening: OnListening) -> None:
-        from trainbed.debug.unicorn_target import DebugConfig
-
-        super().__init__(plain.backend, plain.version, DebugConfig(plain.config), image=image)
+        super().__init__(plain.backend, plain.version, _debug_config(plain), image=image)
         self._port = port
         self._on_listening = on_listening
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The registers of a Cortex-M as gdb is shown them, and the description that tells gdb their names.
+"""The registers of a core as gdb is shown them, and of a Cortex-M the description that tells gdb their names.
 
 Source: GDB manual, G.5.2 "ARM Features": org.gnu.gdb.arm.m-profile, .vfp, .m-system. gdb itself derives s0 to s31 from
 d0 to d15.
@@ -34,6 +34,12 @@ def registers(*, has_fpu: bool) -> tuple[Register, ...]:
     system = [Register(name, 32, _SYSTEM, "data_ptr") for name in ("msp", "psp")]
     masks = [Register(name, 32, _MASKS) for name in ("primask", "basepri", "faultmask", "control")]
     return (*core, *(floats if has_fpu else ()), *system, *masks)
+
+
+def avr_registers() -> tuple[Register, ...]:
+    """All registers of an AVR in the order of their numbers, which gdb knows without a description."""
+    general = [Register(f"r{i}", 8, "") for i in range(32)]
+    return (*general, Register("sreg", 8, ""), Register("sp", 16, ""), Register("pc", 32, ""))
 
 
 def target_xml(*, has_fpu: bool) -> str:

@@ -16,12 +16,13 @@ from pathlib import Path
 from trainbed.assets import asset_path
 from trainbed.backends.base import Guest, GuestImage
 from trainbed.boards import Board
-from trainbed.debug.guest import open_debug_guest
+from trainbed.debug.guest import AVR_EMULATORS, open_debug_guest
 from trainbed.errors import InputError
 from trainbed.scenario.scenario import Scenario
 from trainbed.session import OnEvent, Session
 
 GDBS = ("gdb-multiarch", "arm-none-eabi-gdb", "gdb")
+AVR_GDBS = ("avr-gdb", "gdb-multiarch")
 """Debuggers that may know the core, in order of preference; the first one installed is named."""
 
 
@@ -33,12 +34,13 @@ class Attach:
     elf: Path
     sources: tuple[Path, ...]
     """Folders the relative paths in the ELF's debug data start from: ``firmware/...`` and ``./generated/...``."""
+    gdbs: tuple[str, ...] = GDBS
 
     def line(self) -> str:
         """The command that attaches, ready to paste."""
         commands = [f"directory {folder}" for folder in reversed(self.sources)]
         commands.append(f"target remote localhost:{self.port}")
-        gdb = next((name for name in GDBS if shutil.which(name)), GDBS[0])
+        gdb = next((name for name in self.gdbs if shutil.which(name)), self.gdbs[0])
         return " ".join([gdb, *(f"-ex {shlex.quote(command)}" for command in commands), shlex.quote(str(self.elf))])
 
 
@@ -76,8 +78,9 @@ def debug_scenario(
 
     def make_guest(chosen: Board, backend: str, image: GuestImage) -> Guest:
         sources = (asset_path("firmware").parent, image.elf.parent)
+        gdbs = AVR_GDBS if backend in AVR_EMULATORS else GDBS
         return open_debug_guest(
-            chosen, backend, image, port=port, on_listening=lambda port: on_attach(Attach(port, image.elf, sources))
+            chosen, backend, image, port=port, on_listening=lambda at: on_attach(Attach(at, image.elf, sources, gdbs))
         )
 
     with Session(scenario, backend=backend, board=board, on_event=on_event, guest=make_guest) as session:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from trainbed.debug.registers import Register, registers, target_xml
+from trainbed.debug.registers import Register
 from trainbed.debug.rsp import INTERRUPT, Connection, Gone
 
 SIGINT, SIGILL, SIGTRAP, SIGABRT, SIGSEGV = 2, 4, 5, 6, 11
@@ -24,7 +24,8 @@ _PACKET_BYTES = 0x4000
 _MALFORMED = b"E16"
 _BREAKPOINT_KINDS = (b"0", b"1")
 _WATCHPOINT_KINDS = {b"2": "watch", b"3": "rwatch", b"4": "awatch"}
-_SUPPORTED = b"PacketSize=%x;qXfer:features:read+;QStartNoAckMode+;vContSupported+" % _PACKET_BYTES
+_SUPPORTED = b"PacketSize=%x;QStartNoAckMode+;vContSupported+" % _PACKET_BYTES
+_DESCRIBED = b";qXfer:features:read+"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,11 @@ class Resume:
 class Target(Protocol):
     """A halted guest."""
 
-    has_fpu: bool
+    register_set: tuple[Register, ...]
+    description: str
+    """What tells gdb their names; empty for a core whose registers gdb knows."""
+    has_watchpoints: bool
+    """Otherwise gdb watches by stepping."""
     breakpoints: set[int]
     watchpoints: set[Watchpoint]
 
@@ -79,8 +84,9 @@ class Stub:
         self._target = target
         self._listener = listener
         self._listener.setblocking(True)
-        self._registers: tuple[Register, ...] = registers(has_fpu=target.has_fpu)
-        self._description = target_xml(has_fpu=target.has_fpu).encode()
+        self._registers = target.register_set
+        self._description = target.description.encode()
+        self._supported = _SUPPORTED + (_DESCRIBED if self._description else b"")
         self._connection: Connection | None = None
         self._awaits_stop = False
         self._signal = SIGTRAP
@@ -262,7 +268,7 @@ class Stub:
         kind, address, n_bytes, *_ = rest.split(b",")
         if kind in _BREAKPOINT_KINDS:
             self._target.breakpoints.add(int(address, 16) & ~1)
-        elif kind in _WATCHPOINT_KINDS:
+        elif kind in _WATCHPOINT_KINDS and self._target.has_watchpoints:
             self._target.watchpoints.add(Watchpoint(_WATCHPOINT_KINDS[kind], int(address, 16), int(n_bytes, 16)))
         else:
             return b""
@@ -272,7 +278,7 @@ class Stub:
         kind, address, n_bytes, *_ = rest.split(b",")
         if kind in _BREAKPOINT_KINDS:
             self._target.breakpoints.discard(int(address, 16) & ~1)
-        elif kind in _WATCHPOINT_KINDS:
+        elif kind in _WATCHPOINT_KINDS and self._target.has_watchpoints:
             self._target.watchpoints.discard(Watchpoint(_WATCHPOINT_KINDS[kind], int(address, 16), int(n_bytes, 16)))
         else:
             return b""
@@ -281,7 +287,7 @@ class Stub:
     def _query(self, rest: bytes) -> bytes:
         name = rest.split(b":")[0].split(b",")[0]
         fixed = {
-            b"Supported": _SUPPORTED, b"C": b"QC1", b"fThreadInfo": b"m1", b"sThreadInfo": b"l",
+            b"Supported": self._supported, b"C": b"QC1", b"fThreadInfo": b"m1", b"sThreadInfo": b"l",
             b"Attached": b"1",  # gdb leaves the guest running when it quits
             b"Offsets": b"Text=0;Data=0;Bss=0", b"Symbol": b"OK",
         }  # fmt: skip

@@ -20,6 +20,7 @@ from trainbed.backends.unicorn.cores import CORES
 from trainbed.backends.unicorn.engine import unicorn
 from trainbed.backends.unicorn.guest import UnicornGuest
 from trainbed.backends.unicorn.machine import Machine
+from trainbed.debug.registers import registers, target_xml
 from trainbed.debug.rsp import listen
 from trainbed.debug.stub import (
     FOREVER_S,
@@ -84,8 +85,12 @@ class DebuggedGuest(UnicornGuest):
 class DebuggedMachine(Machine):
     """Halts where gdb wants it to."""
 
+    has_watchpoints = True
+
     def __init__(self, config: MachineConfig) -> None:
-        self.has_fpu = CORES[config.core].has_fpu
+        has_fpu = CORES[config.core].has_fpu
+        self.register_set = registers(has_fpu=has_fpu)
+        self.description = target_xml(has_fpu=has_fpu)
         self.breakpoints: set[int] = set()
         self.watchpoints: set[Watchpoint] = set()
         self._hooked: tuple[frozenset[int], frozenset[Watchpoint]] = (frozenset(), frozenset())

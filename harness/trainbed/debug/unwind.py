@@ -89,6 +89,10 @@ class Code:
 
 def stack_trace(elf: Path, registers: Mapping[str, int], read: Read) -> tuple[Frame, ...]:
     """The frames of a guest, innermost first. Raises OSError, ValueError when the ELF cannot be read."""
+    if "sreg" in registers:
+        from trainbed.debug.unwind_avr import avr_stack_trace
+
+        return avr_stack_trace(elf, registers, read)
     code = Code(elf)
     state = {number: registers[name] for name, number in _NUMBERS.items()}
     frames = [Frame(state[_PC], code.where(state[_PC]), "register")]

@@ -16,6 +16,7 @@ from trainbed.backends.base import PHASES, Counts
 from trainbed.errors import EmulatorCrash, InputError
 
 STACK_PAINT = 0xA5
+REGISTERS = (*(f"r{i}" for i in range(32)), "sreg", "sp", "pc")
 _OUTPUT_BYTES = 4096
 _TRAINED = ("forward", "backward", "update")
 
@@ -117,9 +118,13 @@ class AvrBoard:
 
     def registers(self) -> dict[str, int]:
         """r0 .. r31, sreg, sp, pc."""
-        values = (ctypes.c_uint32 * 35)()
+        values = (ctypes.c_uint32 * len(REGISTERS))()
         self._library.trn_board_registers(self._running(), values)
-        return dict(zip([*(f"r{i}" for i in range(32)), "sreg", "sp", "pc"], values, strict=True))
+        return dict(zip(REGISTERS, values, strict=True))
+
+    def set_register(self, name: str, value: int) -> None:
+        """Changes a register."""
+        self._library.trn_board_set_register(self._running(), REGISTERS.index(name), value)
 
     def phase_counts(self) -> dict[str, Counts]:
         """Counts of each phase so far."""

@@ -9,6 +9,7 @@ from collections import deque
 from functools import cached_property
 from importlib.metadata import version
 
+from trainbed.avr.image import RAM_SPACE
 from trainbed.backends.avr import library as native
 from trainbed.backends.avr.board import STACK_PAINT, AvrBoard
 from trainbed.backends.avr.config import XT, AvrConfig
@@ -113,7 +114,7 @@ class AvrGuest:
         """The guest as it stands, failed or waiting."""
         ram = self.config.ram
         unread = [("guest", bytes(self._output[-_TRANSFER_BYTES:]))] if self._output else []
-        memories = ((ram.origin, self._board.read(ram.origin, ram.length)),)
+        memories = ((RAM_SPACE + ram.origin, self._board.read(ram.origin, ram.length)),)
         return GuestState(registers=self._board.registers(), memories=memories, uart=(*self._uart, *unread))
 
     # -- inside ------------------------------------------------------------------------------------------------------

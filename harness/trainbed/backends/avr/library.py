@@ -143,6 +143,8 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
         function.restype = ctypes.c_int32
     library.trn_board_registers.argtypes = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32))
     library.trn_board_registers.restype = None
+    library.trn_board_set_register.argtypes = (ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32)
+    library.trn_board_set_register.restype = None
     if library.trn_state_size() != ctypes.sizeof(State):
         raise AssertionError("avr_board.h and backends/avr/library.py disagree about their structs")
     return library

@@ -408,6 +408,25 @@ void trn_board_registers(board_t *b, uint32_t *to)
     to[34] = avr->pc;
 }
 
+/* number as trn_board_registers() orders them. */
+void trn_board_set_register(board_t *b, uint32_t number, uint32_t value);
+void trn_board_set_register(board_t *b, uint32_t number, uint32_t value)
+{
+    avr_t *const avr = b->avr;
+    if (number < 32) {
+        avr->data[number] = (uint8_t)value;
+    } else if (number == 32) {
+        for (uint32_t i = 0; i < 8; i++) {
+            avr->sreg[i] = (uint8_t)(value >> i & 1);
+        }
+    } else if (number == 33) {
+        avr->data[R_SPL] = (uint8_t)value;
+        avr->data[R_SPH] = (uint8_t)(value >> 8);
+    } else {
+        avr->pc = value;
+    }
+}
+
 size_t trn_state_size(void);
 size_t trn_state_size(void)
 {

@@ -393,6 +393,21 @@ void trn_board_registers(trn_board *b, uint32_t *to)
     to[34] = static_cast<uint32_t>(b->core.*Inside::pc);
 }
 
+/* number as trn_board_registers() orders them. */
+void trn_board_set_register(trn_board *b, uint32_t number, uint32_t value)
+{
+    if (number < 32) {
+        (b->core.*Inside::registers)[number] = static_cast<uint8_t>(value);
+    } else if (number == 32) {
+        b->core.ioctl_write_ioreg(reg_addr_t(R_SREG), bitmask_t(0xFF), static_cast<uint8_t>(value));
+    } else if (number == 33) {
+        b->low->set(static_cast<uint8_t>(value));
+        b->high->set(static_cast<uint8_t>(value >> 8));
+    } else {
+        b->core.*Inside::pc = static_cast<flash_addr_t>(value);
+    }
+}
+
 size_t trn_state_size(void)
 {
     return sizeof(trn_avr_state_t);
