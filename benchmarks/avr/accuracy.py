@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """MNIST accuracy on the ATmega4809 against the quantised twin on the host, image by image, for hidden widths 4 .. 32.
 
-    PYTHONPATH=harness python benchmarks/avr/accuracy.py [--images 1000] [--widths 4 33] [--write accuracy.md]
+PYTHONPATH=harness python benchmarks/avr/accuracy.py [--images 1000] [--widths 4 33] [--write accuracy.md]
 """
 
 from __future__ import annotations
@@ -33,10 +33,15 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "trainbed-avr-networks")
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args()
-    lines = ["| width | float32 % | board % | images equal to the twin | board / twin | board / float32 |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| width | float32 % | board % | images equal to the twin | board / twin | board / float32 |",
+        "|---|---|---|---|---|---|",
+    ]
     print("\n".join(lines), flush=True)
     for width in range(*arguments.widths):
-        found = measure([width], "zero", folder=arguments.folder, optimize="Os", skip_zeros=True, images=arguments.images)
+        found = measure(
+            [width], "zero", folder=arguments.folder, optimize="Os", skip_zeros=True, images=arguments.images
+        )
         host = float_accuracy(width, arguments.folder, arguments.images)
         board, equal = float(found.correct.mean()), int(found.same.sum())
         relative = "1.00" if equal == arguments.images else "differs"

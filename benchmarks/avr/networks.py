@@ -91,7 +91,9 @@ def trained(widths: list[int], scaling: str, folder: Path) -> Path:
     return path
 
 
-def scenario(widths: list[int], scaling: str, weights: Path, *, optimize: str = "O2", skip_zeros: bool = False, test: int = 1) -> str:
+def scenario(
+    widths: list[int], scaling: str, weights: Path, *, optimize: str = "O2", skip_zeros: bool = False, test: int = 1
+) -> str:
     """The scenario that evaluates a network on the ATmega4809."""
     scale, offset = SCALINGS[scaling]
     hidden = "".join(f"    - dense: {{units: {width}, activation: relu}}\n" for width in widths)

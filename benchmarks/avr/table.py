@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Table 4.5 of the thesis beside NNoM as measured and trainbed: MNIST, 784-W-10, on the ATmega4809 at 20 MHz.
 
-    PYTHONPATH=harness python benchmarks/avr/table.py [--images 100] [--write table.md]
+PYTHONPATH=harness python benchmarks/avr/table.py [--images 100] [--write table.md]
 """
 
 from __future__ import annotations
