@@ -85,7 +85,9 @@ def choose(
     )
     growth = TUNING if pretrained else SCRATCH
     peaks = _peaks(network, weights, x, loss)
-    graph, sums, points = bare.graph, {}, {}
+    graph = bare.graph
+    sums: dict[str, int] = {}
+    points: dict[str, int] = {}
     design = bare
     for layer in graph.layers:
         moves = not inference and graph.needs_gradient(layer.name)

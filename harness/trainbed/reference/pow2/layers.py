@@ -44,7 +44,8 @@ def depthwise_sums(x: Codes, w: Ints, b: Ints, layer: Layer) -> I64:
 def max_pool(x: Codes, layer: Layer) -> NDArray[np.int8]:
     """Largest code of each window."""
     padded = _windows(x, layer, outside=-128)
-    return padded.max(axis=(3, 4)).astype(np.uint8).view(np.int8)
+    codes: NDArray[np.int8] = padded.max(axis=(3, 4)).astype(np.uint8).view(np.int8)
+    return codes
 
 
 def avg_pool(x: Codes, layer: Layer) -> NDArray[np.int8]:

@@ -68,11 +68,13 @@ def _inverse(n: int) -> int:
 
 
 def _inv(n: int) -> np.float32:
-    return np.float32(1 / n)
+    inverse: np.float32 = np.float32(1 / n)
+    return inverse
 
 
 def _float(values: I64, fraction: int) -> F32:
-    return values.astype(np.float32) * np.float32(2.0**-fraction)
+    scaled: F32 = values.astype(np.float32) * np.float32(2.0**-fraction)
+    return scaled
 
 
 def _bit_length(values: I64) -> I64:
@@ -83,4 +85,5 @@ def _log(reduced: I64) -> I64:
     """``ln(s / 2**15)`` in 12 bits for 16-bit s with the top bit set: linear between the points of a table."""
     logs = tables.logs().astype(np.int64)
     i = (reduced >> 9) - 64
-    return logs[i] + half_up((logs[i + 1] - logs[i]) * (reduced & 511), 9)
+    between: I64 = logs[i] + half_up((logs[i + 1] - logs[i]) * (reduced & 511), 9)
+    return between

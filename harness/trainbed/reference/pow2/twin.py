@@ -34,8 +34,12 @@ class Pow2Twin:
         self.design = plan.design
         self._graph = plan.design.graph
         self._head = plan.design.head
-        self._weights = {layer.name: np.array(initial[f"{layer.name}.weights"]) for layer in plan.network.parametric}
-        self._biases = {layer.name: np.array(initial[f"{layer.name}.bias"]) for layer in plan.network.parametric}
+        self._weights: dict[str, NDArray[Any]] = {
+            layer.name: np.array(initial[f"{layer.name}.weights"]) for layer in plan.network.parametric
+        }
+        self._biases: dict[str, NDArray[Any]] = {
+            layer.name: np.array(initial[f"{layer.name}.bias"]) for layer in plan.network.parametric
+        }
         self._key = random_mix(seed ^ update.STEP_STREAM)
         self._step = 0
         self._rates: dict[str, int] = {}
