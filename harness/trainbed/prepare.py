@@ -29,6 +29,7 @@ from trainbed.planner.plan import Plan
 from trainbed.precisions import in_numbers
 from trainbed.pretrain.events import HostEvent, Tell
 from trainbed.reference.random import initial_weights
+from trainbed.scenario.availability import check_fused
 from trainbed.scenario.network import resolve
 from trainbed.scenario.scenario import Scenario, with_line
 from trainbed.toolchain.firmware import BuildOptions, Firmware, build
@@ -119,6 +120,9 @@ def prepare(scenario: Scenario, *, board: str | None = None, tell: Tell | None =
     resolved = resolve(scenario)
     network = resolved.network
     training = scenario.training
+    if training.fused:
+        with with_line(scenario, "training.fused"):
+            check_fused(chosen)
     with with_line(scenario, "data"):
         data = load_data(
             scenario.data,
@@ -198,7 +202,9 @@ def build_firmware(prepared: Prepared, *, sanitize: bool = False, firmware: Path
     ``firmware``: folder with the sources of the runtime; None: the one trainbed came with.
     Raises DoesNotFit, BuildError, MissingTool.
     """
-    options = BuildOptions(optimize=prepared.scenario.build.optimize, sanitize=sanitize)
+    scenario = prepared.scenario
+    defines = {"TRN_FUSED": "1"} if scenario.training.fused else {}
+    options = BuildOptions(optimize=scenario.build.optimize, sanitize=sanitize, defines=defines)
     built, shared = _build_fitting(prepared, options, firmware)
     report = memory_report(
         prepared.plan,

@@ -47,7 +47,13 @@ def make_twin(prepared: Prepared) -> TrainingTwin:
     training = prepared.scenario.training
     if isinstance(prepared.plan, Pow2Plan):
         return Pow2Twin(prepared.plan, prepared.initial, seed=training.seed)
-    twin = _Float32Twin(prepared.network, loss=training.loss, optimizer=training.optimizer, seed=training.seed)
+    twin = _Float32Twin(
+        prepared.network,
+        loss=training.loss,
+        optimizer=training.optimizer,
+        seed=training.seed,
+        fused=training.fused,
+    )
     twin.set_weights(pairs_of(prepared.network, prepared.initial))
     return twin
 

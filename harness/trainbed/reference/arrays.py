@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainbed.reference.fusion import fused_multiply_add
+
 F32 = NDArray[np.float32]
 """A float32 array."""
 
@@ -22,8 +24,12 @@ _CHUNK_ELEMENTS = 32768
 """Products made by one NumPy call: enough to hide the call, few enough to stay in the second-level cache."""
 
 
-def sum_of_outer_products(a: F32, b: F32, *, start: F32 | None = None, valid: NDArray[np.bool_] | None = None) -> F32:
-    """``acc[..., n, m] <- acc[..., n, m] + a[k, ..., n] * b[k, ..., m]`` for ascending ``k``, each operation rounded.
+def sum_of_outer_products(
+    a: F32, b: F32, *, start: F32 | None = None, valid: NDArray[np.bool_] | None = None, fused: bool = False
+) -> F32:
+    """``acc[..., n, m] <- acc[..., n, m] + a[k, ..., n] * b[k, ..., m]`` for ascending ``k``.
+
+    Each operation is rounded or, if ``fused``, each multiplication with its addition once.
 
     ``a`` is ``[K, ..., N]``, ``b`` is ``[K, ..., M]`` with equal axes in between; ``start`` is broadcast to
     ``[..., N, M]`` (None: +0). Where ``valid`` (``[K, ..., M]``) is false the product is left out.
@@ -31,12 +37,17 @@ def sum_of_outer_products(a: F32, b: F32, *, start: F32 | None = None, valid: ND
     if valid is None and a.shape[-1] > b.shape[-1]:
         # the longer axis innermost: NumPy spends a fixed time per inner loop
         flipped = None if start is None else np.swapaxes(np.atleast_2d(start), -1, -2)
-        return np.swapaxes(sum_of_outer_products(b, a, start=flipped), -1, -2)
+        return np.swapaxes(sum_of_outer_products(b, a, start=flipped, fused=fused), -1, -2)
     shape = a.shape[1:] + b.shape[-1:]
     acc = np.zeros(shape, np.float32)
     if start is not None:
         acc[...] = start
     n_terms = a.shape[0]
+    if fused:
+        for k in range(n_terms):
+            following = fused_multiply_add(a[k, ..., :, None], b[k, ..., None, :], acc)
+            acc = following if valid is None else np.where(valid[k, ..., None, :], following, acc)
+        return acc
     step = max(1, min(n_terms, _CHUNK_ELEMENTS // max(1, acc.size)))
     products = np.empty((step, *shape), np.float32)
     for first in range(0, n_terms, step):
@@ -48,6 +59,20 @@ def sum_of_outer_products(a: F32, b: F32, *, start: F32 | None = None, valid: ND
         for product in part:
             np.add(acc, product, out=acc)
     return acc
+
+
+def add_products(acc: F32, a: F32, b: F32, *, invalid: Any = None, fused: bool = False) -> None:
+    """``acc <- acc + a * b`` in place; ``invalid`` indexes what is left out (``acc[invalid]`` keeps its value)."""
+    following = fused_multiply_add(a, b, acc) if fused else None
+    if following is None:
+        product = a * b
+        if invalid is not None:
+            product[invalid] = ZERO
+        np.add(acc, product, out=acc)
+        return
+    if invalid is not None:
+        following[invalid] = acc[invalid]
+    acc[...] = following
 
 
 def sum_rows(rows: F32 | Any) -> F32:

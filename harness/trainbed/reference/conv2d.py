@@ -9,7 +9,7 @@ from trainbed.reference.arrays import F32, all_finite, batch_first, channel_majo
 from trainbed.reference.geometry import Geometry, gather
 
 
-def conv2d_forward(x: F32, w: F32, b: F32, geometry: Geometry) -> F32:
+def conv2d_forward(x: F32, w: F32, b: F32, geometry: Geometry, *, fused: bool = False) -> F32:
     """``x [B, H, W, I]`` to ``z [B, OH, OW, O]``.
 
     ``z[i,j,o] = b[o] + sum_u,v,c w[o,u,v,c]*x[i*s+u-pad, j*s+v-pad, c]``
@@ -21,11 +21,11 @@ def conv2d_forward(x: F32, w: F32, b: F32, geometry: Geometry) -> F32:
     if not all_finite(w):  # a padded tap is left out, and 0*inf is not 0
         valid = np.broadcast_to((geometry.sources < geometry.n_in)[:, None, :, None], taps.shape).reshape(terms.shape)
     weights = np.ascontiguousarray(w.reshape(out_c, -1).T)
-    z = sum_of_outer_products(weights, terms, start=b[:, None], valid=valid)
+    z = sum_of_outer_products(weights, terms, start=b[:, None], valid=valid, fused=fused)
     return batch_first(np.ascontiguousarray(z).reshape(out_c, geometry.n_out, n), *geometry.out_hw)
 
 
-def conv2d_backward_weights(x: F32, e: F32, geometry: Geometry) -> tuple[F32, F32]:
+def conv2d_backward_weights(x: F32, e: F32, geometry: Geometry, *, fused: bool = False) -> tuple[F32, F32]:
     """Gradients of each sample: ``x [B, H, W, I]``, ``e [B, OH, OW, O]`` to ``gw [B, O, kh, kw, I]``, ``gb [B, O]``."""
     n, channels = x.shape[0], x.shape[3]
     taps = gather(channel_major(x), geometry.sources).transpose(2, 3, 0, 1)
@@ -34,12 +34,12 @@ def conv2d_backward_weights(x: F32, e: F32, geometry: Geometry) -> tuple[F32, F3
     valid = None
     if not all_finite(e):
         valid = np.broadcast_to((geometry.sources < geometry.n_in).T[:, None, :, None], taps.shape).reshape(terms.shape)
-    gw = sum_of_outer_products(errors, terms, valid=valid)
+    gw = sum_of_outer_products(errors, terms, valid=valid, fused=fused)
     shape = (n, e.shape[3], geometry.window.kernel_h, geometry.window.kernel_w, channels)
     return np.ascontiguousarray(gw).reshape(shape), sum_rows(errors)
 
 
-def conv2d_backward_input(w: F32, e: F32, geometry: Geometry) -> F32:
+def conv2d_backward_input(w: F32, e: F32, geometry: Geometry, *, fused: bool = False) -> F32:
     """``w [O, kh, kw, I]``, ``e [B, OH, OW, O]`` to ``d [B, H, W, I]``, before the epilogue.
 
     ``d[a,b,c] = sum_u,v,o w[o,u,v,c]*e[(a+pad-u)/s, (b+pad-v)/s, o]`` over the whole, inside positions.
@@ -56,6 +56,7 @@ def conv2d_backward_input(w: F32, e: F32, geometry: Geometry) -> F32:
         if not finite:
             inside = (phase.sources < geometry.n_out)[:, None, :, None]
             valid = np.broadcast_to(inside, taps.shape).reshape(terms.shape)
-        part = sum_of_outer_products(weights[phase.taps].reshape(-1, channels), terms, valid=valid)
+        by_tap = weights[phase.taps].reshape(-1, channels)
+        part = sum_of_outer_products(by_tap, terms, valid=valid, fused=fused)
         d[:, phase.pixels] = part.reshape(channels, phase.pixels.size, n)
     return batch_first(d, *geometry.in_hw)

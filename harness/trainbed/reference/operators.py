@@ -49,49 +49,56 @@ class _Weightless:
 
 
 class _Dense:
+    def __init__(self, fused: bool) -> None:
+        self._fused = fused
+
     def forward(self, inputs: list[F32], weights: Weights | None) -> tuple[F32, Any]:
         assert weights is not None
-        return dense_forward(flat(inputs[0]), *weights)[:, None, None, :], None
+        return dense_forward(flat(inputs[0]), *weights, fused=self._fused)[:, None, None, :], None
 
     def backward_weights(self, x: F32, e: F32) -> Weights:
         return dense_backward_weights(flat(x), flat(e))
 
     def backward_input(self, x: F32, e: F32, saved: Any, weights: Weights | None) -> F32:
         assert weights is not None
-        return dense_backward_input(weights[0], flat(e)).reshape(x.shape)
+        return dense_backward_input(weights[0], flat(e), fused=self._fused).reshape(x.shape)
 
 
 class _Conv2d:
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: Layer, fused: bool) -> None:
         self._geometry = geometry_of(layer)
+        self._fused = fused
 
     def forward(self, inputs: list[F32], weights: Weights | None) -> tuple[F32, Any]:
         assert weights is not None
-        return conv2d_forward(inputs[0], *weights, self._geometry), None
+        return conv2d_forward(inputs[0], *weights, self._geometry, fused=self._fused), None
 
     def backward_weights(self, x: F32, e: F32) -> Weights:
-        return conv2d_backward_weights(x, e, self._geometry)
+        return conv2d_backward_weights(x, e, self._geometry, fused=self._fused)
 
     def backward_input(self, x: F32, e: F32, saved: Any, weights: Weights | None) -> F32:
         assert weights is not None
-        return conv2d_backward_input(weights[0], e, self._geometry)
+        return conv2d_backward_input(weights[0], e, self._geometry, fused=self._fused)
 
 
 class _DepthwiseConv2d:
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: Layer, fused: bool) -> None:
         self._geometry = geometry_of(layer)
         self._multiplier = layer.multiplier
+        self._fused = fused
 
     def forward(self, inputs: list[F32], weights: Weights | None) -> tuple[F32, Any]:
         assert weights is not None
-        return depthwise_conv2d_forward(inputs[0], *weights, self._geometry), None
+        return depthwise_conv2d_forward(inputs[0], *weights, self._geometry, fused=self._fused), None
 
     def backward_weights(self, x: F32, e: F32) -> Weights:
-        return depthwise_conv2d_backward_weights(x, e, self._geometry)
+        return depthwise_conv2d_backward_weights(x, e, self._geometry, fused=self._fused)
 
     def backward_input(self, x: F32, e: F32, saved: Any, weights: Weights | None) -> F32:
         assert weights is not None
-        return depthwise_conv2d_backward_input(weights[0], e, self._geometry, multiplier=self._multiplier)
+        return depthwise_conv2d_backward_input(
+            weights[0], e, self._geometry, multiplier=self._multiplier, fused=self._fused
+        )
 
 
 class _MaxPool(_Weightless):
@@ -140,14 +147,14 @@ class _Add(_Weightless):
         return e
 
 
-def make(layer: Layer) -> Operator:
-    """The operator of a layer, its tables made."""
+def make(layer: Layer, *, fused: bool = False) -> Operator:
+    """The operator of a layer, its tables made. ``fused``: sums of products by fused multiply-add."""
     if layer.kind is Kind.DENSE:
-        return _Dense()
+        return _Dense(fused)
     if layer.kind is Kind.CONV2D:
-        return _Conv2d(layer)
+        return _Conv2d(layer, fused)
     if layer.kind is Kind.DEPTHWISE_CONV2D:
-        return _DepthwiseConv2d(layer)
+        return _DepthwiseConv2d(layer, fused)
     if layer.kind is Kind.MAX_POOL:
         return _MaxPool(layer)
     if layer.kind is Kind.AVG_POOL:

@@ -42,15 +42,15 @@ class Twin:
     """Trains and evaluates a network exactly as the float32 runtime does.
 
     ``weights`` holds (weights, biases) of each layer of ``network.parametric``, in order; training changes them in
-    place.
+    place. ``fused``: sums of products are made of fused multiply-adds.
     """
 
-    def __init__(self, network: Network, *, loss: Loss, optimizer: Sgd | Adam, seed: int) -> None:
+    def __init__(self, network: Network, *, loss: Loss, optimizer: Sgd | Adam, seed: int, fused: bool = False) -> None:
         _check_network(network, loss)
         self.network = network
         self.loss = loss
         self.weights = initial_weights(network, seed)
-        self._operators = {layer.name: operators.make(layer) for layer in network.layers}
+        self._operators = {layer.name: operators.make(layer, fused=fused) for layer in network.layers}
         self._slots = {layer.name: slot for slot, layer in enumerate(network.parametric)}
         self._needs_gradient = _tensors_that_need_a_gradient(network)
         self._consumers = _consumers(network)

@@ -64,7 +64,7 @@ def _avr(name: str, architecture: str, *, return_bytes: int = 2) -> Core:
 _CORES = {
     core.name: core
     for core in (
-        Core("native", (), native=True),
+        Core("native", (), native=True, libraries=("-lgcc", "-lm")),
         Core("cortex-m0", ("-mcpu=cortex-m0", "-mthumb", "-mfloat-abi=soft"), _ARM),
         Core("cortex-m0plus", ("-mcpu=cortex-m0plus", "-mthumb", "-mfloat-abi=soft"), _ARM),
         Core("cortex-m3", ("-mcpu=cortex-m3", "-mthumb", "-mfloat-abi=soft"), _ARM),

@@ -85,7 +85,7 @@ TRN_KERNEL bool trn_block_reaches(trn_size_t terms, trn_size_t a_inner, trn_size
 /* Terms loaded together: the fewer sums there are, the more operands find room beside them. */
 TRN_KERNEL trn_size_t trn_block_terms(trn_size_t rows, trn_size_t columns, trn_size_t a_inner, trn_size_t b_inner, trn_size_t n)
 {
-    const trn_size_t room = (30 - rows * columns) / (rows + columns);
+    const trn_size_t room = ((TRN_FUSED ? 32 : 30) - rows * columns) / (rows + columns); /* fused: no products */
     const trn_size_t terms = room >= 8 ? 8 : room >= 4 ? 4 : room >= 2 ? 2 : 1;
     const bool single = TRN_BLOCK_MAX == 1 || (__builtin_constant_p(n) && n == 1);
     return single || !trn_block_reaches(terms, a_inner, b_inner) ? 1 : terms;
@@ -133,7 +133,11 @@ TRN_KERNEL void trn_block_add(float acc[TRN_BLOCK_MAX], trn_size_t rows, trn_siz
             row[l] = trn_load(a->at[r / a->each] + r % a->each * a_next + t * a_inner + a_from);
         }
         TRN_UNROLL
-        for (trn_size_t i = first * columns; i < end * columns; i++) {
+        for (trn_size_t i = first * columns; TRN_FUSED && i < end * columns; i++) {
+            acc[i % sums] = trn_fuse(row[i / columns], column[i / sums * columns + i % columns], acc[i % sums]);
+        }
+        TRN_UNROLL
+        for (trn_size_t i = first * columns; !TRN_FUSED && i < end * columns; i++) {
             const float following = trn_multiply(row[i / columns], column[i / sums * columns + i % columns]);
             if (i > 0) {
                 acc[(i - 1) % sums] = trn_sum(acc[(i - 1) % sums], product);
@@ -141,7 +145,9 @@ TRN_KERNEL void trn_block_add(float acc[TRN_BLOCK_MAX], trn_size_t rows, trn_siz
             product = following;
         }
     }
-    acc[sums - 1] = trn_sum(acc[sums - 1], product);
+    if (!TRN_FUSED) {
+        acc[sums - 1] = trn_sum(acc[sums - 1], product);
+    }
 }
 
 /* The sum along the inner axis: a few steps of `terms` to one turn of the loop, then what is left. */

@@ -20,6 +20,22 @@
 #endif
 #endif
 
+/* 1: a product and its addition to a sum are rounded once (docs/numerics.md, "Fused"). */
+#ifndef TRN_FUSED
+#define TRN_FUSED 0
+#endif
+
+/* a b + c, rounded once. */
+TRN_KERNEL float trn_fuse(float a, float b, float c)
+{
+#if defined(__ARM_FEATURE_FMA)
+    __asm__ volatile("vfma.f32 %0, %1, %2" : "+t"(c) : "t"(a), "t"(b));
+    return c;
+#else
+    return __builtin_fmaf(a, b, c);
+#endif
+}
+
 #if TRN_USE_ASM
 
 /* Starts a run of 32-bit instructions on a word: the core fetches whole words, and a long run across words starves it. */

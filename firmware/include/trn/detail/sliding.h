@@ -122,7 +122,9 @@ TRN_KERNEL void trn_slide_sum(float acc[TRN_BLOCK_MAX], trn_slide_t s, trn_tile_
     TRN_UNROLL
     for (trn_size_t k = 0; k < s.taps * tile.count; k++) {
         const trn_size_t v = k / tile.count, p = k % tile.count, q = trn_slide_input(s, p, v);
-        if (q >= tile.lo && q < tile.hi) {
+        if (TRN_FUSED && q >= tile.lo && q < tile.hi) {
+            acc[p] = trn_fuse(weight[v], x[q], acc[p]);
+        } else if (q >= tile.lo && q < tile.hi) {
             const float following = trn_multiply(weight[v], x[q]);
             if (pending >= 0) {
                 acc[pending] = trn_sum(acc[pending], product);
@@ -154,7 +156,9 @@ TRN_KERNEL void trn_slide_sum_weights(float acc[TRN_BLOCK_MAX], trn_slide_t s, t
     TRN_UNROLL
     for (trn_size_t k = 0; k < s.taps * tile.count; k++) {
         const trn_size_t p = k / s.taps, v = k % s.taps, q = trn_slide_input(s, p, v);
-        if (q >= tile.lo && q < tile.hi) {
+        if (TRN_FUSED && q >= tile.lo && q < tile.hi) {
+            acc[v] = trn_fuse(error[p], x[q], acc[v]);
+        } else if (q >= tile.lo && q < tile.hi) {
             const float following = trn_multiply(error[p], x[q]);
             if (pending >= 0) {
                 acc[pending] = trn_sum(acc[pending], product);
