@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 ROBOT  := $(BIN)/robot --console dotted --outputdir out/robot --xunit junit.xml
 EXTRAS ?= unicorn,avr,dev
 
-.PHONY: help system-deps setup demo test test-slow test-wheel robot lint bench clean
+.PHONY: help system-deps setup demo test test-slow test-wheel robot lint conformance bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make robot       all Robot Framework suites, and the documentation of their keywords; ROBOT_ARGS goes to robot"
 	@echo "make lint        ruff and mypy"
 	@echo "make reproduce-poster  a published table beside our own figures, into docs/reproductions.md; also reproduce-*"
+	@echo "make conformance  every network on every board of every backend that is here; writes the table in docs/fidelity.md"
 	@echo "make bench       every benchmarks/*/run.py"
 	@echo "make system-deps packages of the distribution: prints what it installs, nothing when all is there"
 	@echo "make setup       Python environment in $(VENV)"
@@ -78,6 +79,9 @@ lint: setup
 # benchmarks/reproductions/<name>.py; docs/reproductions.md is written anew.
 reproduce-%: system-deps setup
 	$(BIN)/python benchmarks/reproductions/run.py $*
+
+conformance: system-deps setup
+	$(BIN)/python benchmarks/conformance/run.py
 
 bench: system-deps setup
 	@for script in benchmarks/*/run.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

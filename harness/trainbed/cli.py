@@ -75,8 +75,11 @@ def _command(work: Callable[P, ExitCode]) -> Callable[P, None]:
             code = work(*args, **kwargs)
         except TrainbedError as error:
             print(f"error: {error}", file=sys.stderr)
-            if isinstance(error, GuestError) and error.post_mortem is not None:
-                print(f"its state is kept: trainbed debug --post-mortem {error.post_mortem}", file=sys.stderr)
+            if isinstance(error, GuestError):
+                from trainbed.explain import kept_state
+
+                if kept := kept_state(error):
+                    print(kept, file=sys.stderr)
             code = error.exit_code
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)

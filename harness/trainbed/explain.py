@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trainbed.curves import chart
+from trainbed.errors import GuestError
 from trainbed.result import Expectation, Result, StopReason, Verdict
 from trainbed.summary import bound_text, observed_text
 
@@ -25,6 +26,13 @@ def explain_expectation(expectation: Expectation, losses: Sequence[float]) -> st
     """One line of a contract and the loss curve so far."""
     observed, bound = observed_text(expectation), bound_text(expectation)
     return "\n\n".join([f"{expectation.name}: observed {observed}, expected {bound}", *_curve(losses)])
+
+
+def kept_state(error: BaseException | None) -> str:
+    """Where the state of a guest that broke was kept, as the line that shows it; empty where none was."""
+    if not isinstance(error, GuestError) or error.post_mortem is None:
+        return ""
+    return f"its state is kept: trainbed debug --post-mortem {error.post_mortem}"
 
 
 def figures(result: Result) -> dict[str, str | float]:

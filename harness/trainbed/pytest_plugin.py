@@ -130,7 +130,10 @@ class ScenarioItem(pytest.Item):
         if isinstance(excinfo.value, ContractBroken):
             return str(excinfo.value)
         if isinstance(excinfo.value, TrainbedError):
-            return f"{type(excinfo.value).__name__}: {excinfo.value}"
+            from trainbed.explain import kept_state
+
+            told = f"{type(excinfo.value).__name__}: {excinfo.value}"
+            return "\n".join(filter(None, [told, kept_state(excinfo.value)]))
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
@@ -217,11 +220,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     run = item.stash.get(_RUN, None)
     if report.failed and run is not None and not isinstance(item, ScenarioItem):
-        from trainbed.explain import explain_losses, explain_result
+        from trainbed.explain import explain_losses, explain_result, kept_state
 
         text = explain_result(run.result) if run.result else explain_losses(run.session.losses if run.session else ())
-        if text:
-            report.sections.append(("trainbed", text))
+        kept = kept_state(run.session.broken if run.session else None)
+        for told in filter(None, (text, kept)):
+            report.sections.append(("trainbed", told))
     return report
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
+from robot import result, running
 from robot.api import logger
 from robot.api.deco import keyword, library
 from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
@@ -16,7 +17,7 @@ from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
 from trainbed import __version__
 from trainbed.assets import asset_path
 from trainbed.errors import GuestError, GuestFault, GuestHang, InputError, LinkLost
-from trainbed.explain import explain_expectation, explain_result, figures
+from trainbed.explain import explain_expectation, explain_result, figures, kept_state
 from trainbed.result import Result, Verdict
 from trainbed.scenario import load_scenario
 from trainbed.scenario.find import find_scenario
@@ -73,6 +74,11 @@ class RobotLibrary:
         """Called by Robot Framework when the suite is over."""
         if self._session is not None:
             self._session.close()
+
+    def _end_test(self, _data: running.TestCase, test: result.TestCase) -> None:
+        """Called by Robot Framework; a test that failed because the guest broke says where its state was kept."""
+        kept = kept_state(self._session.broken) if self._session is not None and test.failed else ""
+        test.message = "\n\n".join(filter(None, [test.message, kept]))
 
     # --- board -------------------------------------------------------------------------------------------------------
 

@@ -195,6 +195,29 @@ def test_a_failing_test_of_ones_own_shows_what_it_trained(project: pytest.Pytest
     )
 
 
+def test_a_guest_that_broke_says_where_its_state_was_kept(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("unicorn", reason="the unicorn extra is not installed")
+    monkeypatch.setenv("TRAINBED_CACHE", str(project.path / "cache"))
+    write(project, "short", SCENARIO.replace("board: native", "board: arduino_nano_33_ble\nbudget: {steps: 2000}"))
+    project.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.trainbed("short.scenario.yaml")
+        def test_steps(trainer):
+            trainer.train(4)
+        """
+    )
+    outcome = run(project, "short.scenario.yaml", *map(str, project.path.glob("test_*.py")))
+    outcome.assert_outcomes(failed=1, errors=1)
+    outcome.stdout.fnmatch_lines(["GuestHang: *"])
+    told = [line for line in outcome.outlines if line.startswith("its state is kept: trainbed debug --post-mortem ")]
+    assert len(told) == 2
+    assert all((Path(line.rpartition(" ")[2]) / "post_mortem.json").is_file() for line in told)
+
+
 def test_a_fixture_without_a_scenario_says_what_to_write(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(result): pass")
     outcome = run(pytester)

@@ -113,6 +113,21 @@ def test_a_broken_contract_shows_the_whole_table(tmp_path: Path) -> None:
     assert "✗ loss_decreases" in messages["Learns"] and "✓ matches_reference" in messages["Learns"]
 
 
+def test_a_test_whose_guest_broke_says_where_its_state_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("unicorn", reason="the unicorn extra is not installed")
+    monkeypatch.setenv("TRAINBED_CACHE", str(tmp_path / "cache"))
+    broken = "Boot Scenario    ${CURDIR}/two.yaml    board=arduino_nano_33_ble    budget.steps=2000"
+    messages = robot(
+        tmp_path, f"Breaks\n    {broken}\n    Train To The End\nExpects It\n    {broken}\n    Guest Should Hang\n"
+    )
+    assert "spent its budget" in messages["Breaks"]
+    folder = Path(messages["Breaks"].rpartition("its state is kept: trainbed debug --post-mortem ")[2])
+    assert (folder / "post_mortem.json").is_file()
+    assert messages["Expects It"] == ""
+
+
 def test_a_keyword_takes_the_steps_before_it(tmp_path: Path) -> None:
     messages = robot(
         tmp_path,

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The conformance table of docs/fidelity.md: the one of the kept results, each departure with its reason."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from conformance_cases import CASES
+
+from trainbed.assets import asset_path
+
+_SCRIPT = asset_path("platforms").parent / "benchmarks" / "conformance" / "run.py"
+
+
+@pytest.fixture(scope="module")
+def script() -> Iterator[ModuleType]:
+    if not _SCRIPT.is_file():
+        pytest.skip("benchmarks/ is not part of this installation")
+    spec = importlib.util.spec_from_file_location("conformance_run", _SCRIPT)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+@pytest.fixture
+def kept(script: ModuleType) -> dict[str, Any]:
+    results: dict[str, Any] = json.loads(script.RESULTS.read_text())
+    return results
+
+
+def test_the_table_in_the_documentation_is_the_one_of_the_kept_results(
+    script: ModuleType, kept: dict[str, Any]
+) -> None:
+    text = script.DOCUMENT.read_text(encoding="utf-8")
+    assert script.document(text, script.table(kept)) == text, "run `make conformance`"
+
+
+def test_every_departure_from_the_twin_has_its_reason(script: ModuleType, kept: dict[str, Any]) -> None:
+    for key, runs in kept["runs"].items():
+        for name, run in runs.items():
+            where = f"{name} on {key}"
+            assert name in CASES, where
+            assert run.get("ulp", 0) == 0 or script.reason(run["precision"], key.split("/")[1]), where
+
+
+def test_a_result_that_is_not_the_twins_shows_with_its_distance(
+    script: ModuleType, kept: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script, "DEPARTURES", (("float32", "arduino_*", "because"),))
+    kept["runs"]["unicorn/arduino_nano_33_ble"]["wide"] = {"ulp": 3, "precision": "float32"}
+    table = script.table(kept)
+    assert "| 3 |" in table
+    assert "- float32 on `arduino_nano_33_ble`: because" in table
+    assert table != script.table(json.loads(script.RESULTS.read_text()))
