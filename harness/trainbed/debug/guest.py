@@ -17,7 +17,7 @@ from trainbed.debug.stub import FOREVER_S
 from trainbed.errors import GuestError, InputError
 
 AVR_EMULATORS = ("simavr", "yasimavr")
-DEBUGGABLE = ("unicorn", "qemu", *AVR_EMULATORS)
+DEBUGGABLE = ("unicorn", "qemu", "renode", *AVR_EMULATORS)
 
 
 def open_debug_guest(board: Board, backend: str, image: GuestImage, *, port: int, on_listening: OnListening) -> Guest:
@@ -25,7 +25,7 @@ def open_debug_guest(board: Board, backend: str, image: GuestImage, *, port: int
 
     ``port`` 0: any free one. Raises InputError for a backend without a debugger, MissingTool.
     """
-    if backend in ("unicorn", *AVR_EMULATORS):
+    if backend in ("unicorn", "renode", *AVR_EMULATORS):
         plain = open_guest(board, backend, image)
         assert isinstance(plain, WorkerGuest)
         return DebugGuest(plain, image=image, port=port, on_listening=on_listening)
@@ -42,13 +42,15 @@ def _debug_config(plain: WorkerGuest) -> Any:
         from trainbed.debug.avr_target import AvrDebugConfig
 
         return AvrDebugConfig(plain.config)
+    if plain.backend == "renode":
+        return replace(plain.config, gdb=True)
     from trainbed.debug.unicorn_target import DebugConfig
 
     return DebugConfig(plain.config)
 
 
 class DebugGuest(WorkerGuest):
-    """A guest behind our own gdb server, which lives in the worker beside the emulator."""
+    """A guest behind a gdb server in its worker: our own beside the engine, Renode's own in Renode."""
 
     def __init__(self, plain: WorkerGuest, *, image: GuestImage, port: int, on_listening: OnListening) -> None:
         super().__init__(plain.backend, plain.version, _debug_config(plain), image=image)

@@ -31,9 +31,10 @@ class RenodeConfig:
 
     def make_guest(self) -> RenodeGuest:
         """Called inside the worker."""
+        from trainbed.backends.renode.debug_guest import RenodeDebugGuest
         from trainbed.backends.renode.guest import RenodeGuest
 
-        return RenodeGuest(self)
+        return RenodeDebugGuest(self) if self.gdb else RenodeGuest(self)
 
 
 def config_for(board: Board, image: GuestImage) -> RenodeConfig:

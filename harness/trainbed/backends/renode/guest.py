@@ -37,20 +37,15 @@ class RenodeGuest:
         self._log.attach()
         self._output = bytearray()
         self._transfers: deque[tuple[str, bytes]] = deque(maxlen=_TRANSFERS)
-        self._failure: Failure | None = None
-        self._busy_s = 0.0
-        self._forget_counts()
+        self._failure: Failure | None
+        self._forget()
 
     version = ""
     """The parent knows it."""
 
     def start(self) -> None:
         """Power on and run to the first wait."""
-        self._busy_s = 0.0
-        self._failure = None
-        self._output.clear()
-        self._transfers.clear()
-        self._forget_counts()
+        self._forget()
         self._machine.power_on()
         self._run(_START)
 
@@ -210,7 +205,12 @@ class RenodeGuest:
         if self._firmware.memory_at(address, n_bytes) is None:
             raise InputError(f"no memory at 0x{address:08x} + {n_bytes} bytes")
 
-    def _forget_counts(self) -> None:
+    def _forget(self) -> None:
+        """What was known of a guest that is no more."""
+        self._busy_s = 0.0
+        self._failure = None
+        self._output.clear()
+        self._transfers.clear()
         self._phases = [0] * len(PHASES)
         self._phase = 0
         self._counted = 0

@@ -9,6 +9,7 @@ from trainbed.backends.renode.config import RenodeConfig
 from trainbed.backends.renode.dotnet import array, load, namespace
 from trainbed.backends.renode.guard import guard
 from trainbed.backends.renode.watch import Watch
+from trainbed.errors import InputError
 
 STACK_PAINT = 0xA5
 _QUANTUM_US = 10_000
@@ -30,7 +31,7 @@ class Machine:
             raise GuestStopped(Failure("crash", 0, f"Renode cannot be loaded: {error}")) from None
         wrappers = namespace("pyrenode3.wrappers")
         emulation = wrappers.Emulation()
-        wrappers.Monitor()  # Renode knows its commands, and those of .repl files, once there is one
+        self._monitor = wrappers.Monitor()  # with one, Renode knows its commands, and those of .repl files
         emulation.clear()
         machine = emulation.add_mach("board")
         try:
@@ -51,10 +52,11 @@ class Machine:
         # Registers the platform names without modelling them are no news.
         reports = namespace("Antmicro.Renode.Peripherals.Bus").UnhandledAccessBehaviour
         self._bus.UnhandledAccessBehaviour = reports.ReportIfNotTagged
-        self.watch = Watch(self.cpu, self._bus, uart, marks=config.firmware.image.marks)
         image = config.firmware.image
+        marks = [] if config.gdb else list(image.marks)  # a debugger is to see the firmware's own code
+        self.watch = Watch(self.cpu, self._bus, uart, marks=marks)
         self._load = [(address, array(code)) for address, code in read_code(image.elf, config.firmware.memories)]
-        self._load += [(address & ~1, array(_MARK)) for address in image.marks]
+        self._load += [(address & ~1, array(_MARK)) for address in marks]
         for memory in config.firmware.memories:
             if memory.kind == "ram":
                 self._load.append((memory.origin, array(bytes(memory.length))))
@@ -93,6 +95,12 @@ class Machine:
         """The core's registers by name; Renode tells nothing of its floating-point unit's."""
         found = {name: int(self.cpu.GetRegister(i).RawValue) for i, name in enumerate(_REGISTERS)}
         return found | {"xpsr": int(self.cpu.GetRegister(_XPSR).RawValue)}
+
+    def command(self, line: str) -> None:
+        """A command of Renode's monitor. Raises InputError when it refuses."""
+        _, refused = self._monitor.execute(line)
+        if refused.strip():
+            raise InputError(f"Renode refused '{line}': {refused.strip()}")
 
     def word(self, address: int) -> int:
         """A word of memory or of a peripheral."""
