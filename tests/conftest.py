@@ -29,7 +29,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         return
     from trainbed.backends.registry import availability
 
-    for backend in REQUIRED_IN_CI:
+    for backend in (*REQUIRED_IN_CI, *os.environ.get("TRAINBED_REQUIRED_BACKENDS", "").split()):
         found = availability(backend)
         if not found.usable:
             raise pytest.UsageError(f"CI needs the {backend} backend: {found.reason}; {found.install}")
