@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which network in which precision ends with the twin's bits on which board of which backend: a table, made by running.
 
-    PYTHONPATH=harness python benchmarks/conformance/run.py [--backend B] [--board X] [--case NAME] [--check]
+    PYTHONPATH=harness python benchmarks/conformance/run.py [--backend B] [--board X] [--case NAME] [--check | --write]
 
 Runs every network of tests/conformance/conformance_cases.py on every board of every backend that is installed here,
 narrowed by the options, keeps what came out in results.json beside this file (the other entries stay) and writes the
 table into docs/fidelity.md. A network joins by being added to CASES, a board or a backend by its file in platforms/.
 A result that is not the twin's must have its reason in DEPARTURES, or the table is not written and the exit code is 1.
-``--check`` runs nothing: exit code 1 when the table in the documentation is not the one of results.json.
+Two options run nothing: ``--check`` exits with 1 when the documentation's table is not the one of results.json,
+``--write`` makes it so.
 """
 
 from __future__ import annotations
@@ -167,13 +168,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for option in ("--backend", "--board", "--case"):
         parser.add_argument(option)
-    parser.add_argument("--check", action="store_true")
+    for option in ("--check", "--write"):
+        parser.add_argument(option, action="store_true")
     arguments = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"versions": {}, "runs": {}}
     text = DOCUMENT.read_text(encoding="utf-8")
     if arguments.check:
         return int(document(text, table(results)) != text)
-    if measure(results, arguments):
+    if not arguments.write and measure(results, arguments):
         print("a result without a reason in DEPARTURES: the table is left as it was", file=sys.stderr)
         return 1
     DOCUMENT.write_text(document(text, table(results)), encoding="utf-8")
