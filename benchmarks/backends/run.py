@@ -28,7 +28,7 @@ from trainbed.result import weights_sha256
 from trainbed.scenario.loader import load_scenario
 from trainbed.session import Session
 
-_INT8 = ["training.precision=int8_pow2", "training.optimizer={sgd: {lr: 0.05}}", "expect={}"]
+_INT8 = ["training.precision=int8_pow2", "training.optimizer={sgd: {lr: 0.05}}", "training.batch_size=1", "expect={}"]
 CASES: tuple[tuple[str, str, list[str]], ...] = (
     ("float32 in hardware: depthconv on a Cortex-M4F", "depthconv", []),
     ("8-bit weights: depthconv in int8_pow2 on a Cortex-M4F", "depthconv", _INT8),
@@ -104,11 +104,17 @@ def table(title: str, found: dict[tuple[str, str], Figures], missing: list[str])
     median = statistics.median
     for (backend, board), f in found.items():
         million = f.instructions / 1e6
-        lines.append(
-            f"| {backend} {availability(backend).version} | `{board}` | `{f.elf[:12]}` | `{f.weights[:12]}` "
-            f"| {million:.1f} | {million / median(f.cpu_s):.0f} | {million / median(f.train_s):.0f} | {median(f.first_start_s):.2f} s | "
-            f"{1000 * median(f.start_s):.0f} ms | {median(f.train_s):.2f} s |"
-        )
+        speeds = [f"{million / median(seconds):.0f}" for seconds in (f.cpu_s, f.train_s)]
+        starts = [f"{median(f.first_start_s):.2f} s", f"{1000 * median(f.start_s):.0f} ms"]
+        cells = [
+            f"{backend} {availability(backend).version}",
+            *(f"`{text}`" for text in (board, f.elf[:12], f.weights[:12])),
+            f"{million:.1f}",
+            *speeds,
+            *starts,
+            f"{median(f.train_s):.2f} s",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     unicorn, renode = (found.get((name, "arduino_nano_33_ble")) for name in ("unicorn", "renode"))
     if unicorn and renode:
         ratios = [ours / theirs for ours, theirs in zip(unicorn.train_s, renode.train_s, strict=True)]
