@@ -31,7 +31,7 @@ from trainbed.session import Session
 _INT8 = ["training.precision=int8_pow2", "training.optimizer={sgd: {lr: 0.05}}", "training.batch_size=1", "expect={}"]
 CASES: tuple[tuple[str, str, list[str]], ...] = (
     ("float32 in hardware: depthconv on a Cortex-M4F", "depthconv", []),
-    ("8-bit weights: depthconv in int8_pow2 on a Cortex-M4F", "depthconv", _INT8),
+    ("8-bit integers: digits_mlp in int8_pow2 on a Cortex-M4F", "digits_mlp", _INT8),
     ("float32 in software: depthconv on a Cortex-M3", "depthconv", []),
 )
 PLACES: tuple[tuple[tuple[str, str], ...], ...] = (
