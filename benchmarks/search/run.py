@@ -3,7 +3,7 @@
 
     PYTHONPATH=harness python benchmarks/search/run.py [--out out/digits_64k] [--seeds 5] [--render]
 
-Goes on with a search that was stopped. Result files are kept in benchmarks/search/results; ``--render`` only makes
+Goes on with what was stopped. Result files are kept in benchmarks/search/results; ``--render`` only makes
 table and figure of docs/search.md from them. The hand-made networks stream their samples as the searched ones do.
 Accuracy over seeds (weights, order and split) is that of the host build, whose bits are the board's.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from figure import Mark, scatter
 from rich.console import Console
 
 from trainbed.assets import asset_path
+from trainbed.result import RESULT_FILE
 from trainbed.run import run_scenario
 from trainbed.scenario.loader import load_scenario
 from trainbed.search.command import run_search
@@ -55,7 +57,7 @@ def main() -> None:
         file = asset_path("scenarios") / "search" / "digits_64k.yaml"
         run_search(file, out=arguments.out, console=Console(), workers=arguments.workers, resume=True)
         keep_search(arguments.out)
-        write(RESULTS / "hand.csv", [hand_made(name) for name in HAND])
+        write(RESULTS / "hand.csv", [hand_made(name, arguments.out) for name in HAND])
         write(RESULTS / "seeds.csv", over_seeds(arguments.out, arguments.seeds))
     render()
 
@@ -77,11 +79,23 @@ def keep_search(out: Path) -> None:
     write(RESULTS / "candidates.csv", [{"fate": fate, "candidates": fates.count(fate)} for fate in sorted(set(fates))])
 
 
-def hand_made(name: str) -> Row:
+def hand_made(name: str, out: Path) -> Row:
     """A scenario of the folder on the board, streaming."""
-    scenario = load_scenario(asset_path("scenarios") / f"{name}.yaml", ["link.dataset=stream", "expect={}"])
-    result = run_scenario(scenario).to_dict()
+    result = once(asset_path("scenarios") / f"{name}.yaml", ["link.dataset=stream", "expect={}"], beside(out, name))
     return {"network": name, **{column: at(result, column) for column in COLUMNS}}
+
+
+def beside(out: Path, name: str) -> Path:
+    """Folder of a run the search is held against."""
+    return out.with_name(f"{out.name}_hand") / name
+
+
+def once(file: Path, overrides: Sequence[str], folder: Path) -> Row:
+    """result.json of a run, kept: what an earlier call finished is not run again."""
+    if not (folder / RESULT_FILE).is_file():
+        run_scenario(load_scenario(file, overrides), out=folder)
+    result: Row = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
+    return result
 
 
 def over_seeds(out: Path, seeds: int) -> list[Row]:
@@ -95,7 +109,8 @@ def over_seeds(out: Path, seeds: int) -> list[Row]:
         row: Row = {"network": name}
         for seed in range(1, seeds + 1):
             changed = ["board=native", "backend=native", "expect={}", f"training.seed={seed}"]
-            row[f"seed {seed}"] = run_scenario(load_scenario(files[name], changed)).test.accuracy
+            result = once(files[name], changed, beside(out, f"{files[name].stem}-{seed}"))
+            row[f"seed {seed}"] = at(result, "test.accuracy")
         rows.append(row)
         print(row, flush=True)
     return rows

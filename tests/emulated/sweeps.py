@@ -62,6 +62,29 @@ def stop_after(process: subprocess.Popen[str], out: Path, lines: int, how: signa
     return printed
 
 
+def living(group: int) -> list[str]:
+    """Command lines of the processes of a group that still run; those that wait to be reaped are dead."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, pgrp = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            if int(pgrp) == group and state != "Z":
+                found.append((folder / "cmdline").read_text().replace("\0", " "))
+        except OSError:  # gone meanwhile
+            continue
+    return found
+
+
+def ends(group: int) -> bool:
+    """True when nothing of a process group is left; helpers of Python's end a moment after their parent."""
+    deadline = time.monotonic() + WAIT_S
+    while living(group):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
 def entries(out: Path) -> list[dict[str, Any]]:
     """The journal's finished runs."""
     lines = (out / JOURNAL_FILE).read_bytes().split(b"\n")[:-1]

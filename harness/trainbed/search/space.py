@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from trainbed.errors import ScenarioError
 from trainbed.scenario.document import Document, KeyPath, Place
 from trainbed.scenario.overrides import set_value
 from trainbed.scenario.wording import describe
@@ -69,8 +70,8 @@ class Space:
             value = _Filling(values, filled.used, places).value(tree, ("space", dotted), ())
             try:
                 paths = set_value(filled.document, dotted, value, origin=dotted)
-            except Exception as error:
-                raise self._document.error(str(error), ("space", dotted)) from None
+            except ScenarioError as error:
+                raise self._document.error(error.reason, ("space", dotted)) from None
             for path in paths[:-1]:
                 filled.document.places[path] = self._place(("space", dotted))
             for inner, source in places.items():
