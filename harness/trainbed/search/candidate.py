@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trainbed.errors import DoesNotFit, InputError, NetworkError
@@ -51,7 +51,8 @@ def examine(number: int, filled: Filled, limits: Mapping[str, Bound]) -> Candida
     """
     candidate = Candidate(number, run_key(filled.document), filled.used, filled.document)
     try:
-        prepared = prepare(check_document(filled.document))
+        scenario = check_document(filled.document)
+        prepared = prepare(replace(scenario, pretrain=None))  # training on the host is for those that are chosen
     except InputError as error:
         cause = error.__cause__ if isinstance(error.__cause__, NetworkError | DoesNotFit) else error
         if not isinstance(cause, NetworkError | DoesNotFit):
