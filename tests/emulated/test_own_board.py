@@ -62,7 +62,7 @@ def test_its_path_is_relative_to_the_scenario(scenario: Path, tmp_path: Path, mo
     [
         ("stack_bytes:", "stack_byte:", r"mine\.yaml:9: unknown key 'stack_byte'; did you mean 'stack_bytes'"),
         ("core: cortex-m3\n", "", r"mine\.yaml:1: a board needs the key 'core'"),
-        ("soc: stm32f4", "soc: stm32", r"mine\.yaml:2: there is no port for soc 'stm32'; did you mean 'stm32f4'"),
+        ("soc: stm32f4", "soc: stm32-f4", r"mine\.yaml:2: there is no port for soc 'stm32-f4'; did you mean 'stm32f4'"),
         ("core: cortex-m3", "core: cortex-m9", r"mine\.yaml:3: no toolchain for core 'cortex-m9'"),
         ("[qemu]", "[quemu]", r"mine\.yaml:10: no backend named 'quemu'; did you mean 'qemu'"),
         ("0x0010_0000", "1 MB", r"mine\.yaml:7: origin and length are whole numbers"),

@@ -39,16 +39,18 @@ def arena_map(run: Run, name: str) -> Drawing | None:
     if run.plan is None or not run.plan["arena"]["storages"]:
         return None
     arena, operations = run.plan["arena"], run.plan["operations"]
+    span = max(storage["offset"] + storage["bytes"] for storage in arena["storages"]) or 1
+    more = arena["bytes"] - span
     drawing = new_drawing(
         name,
         "Memory map of the arena over one sample",
         height=5.8,
         note="Columns are the operations of the step, in order; a block is a tensor while it lives. Blocks of one row "
-        "that touch reuse the same bytes in place.",
+        "that touch reuse the same bytes in place."
+        + (f" Above, {grouped(more)} B of scratch for the step between samples." if more > 0 else ""),
     )
     top, axes = drawing.figure.subplots(2, 1, sharex=True, height_ratios=(1, 4.2))
     _live_bytes(top, arena["storages"], len(operations))
-    span = max(arena["bytes"], 1)
     for storage in arena["storages"]:
         for slot, (left, right) in zip(storage["slots"], _slot_spans(storage["slots"]), strict=True):
             words = f"{_ROLE_WORDS.get(slot['role'], slot['role'])} of {slot['tensor']}"

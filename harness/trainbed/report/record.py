@@ -162,9 +162,9 @@ def _operations(built: Built) -> Mapping[str, tuple[str, Sequence[str]]]:
         for identifier, layer in identifiers:
             if name.startswith(f"{identifier}_"):
                 found[name] = (name.removeprefix(f"{identifier}_"), (layer,))
-    if plan.precision.is_float:
-        found |= operations_of(plan, constants=prepared.initial, shared_shapes=built.shared_shapes)
-    return found
+            elif name == f"step_{identifier}":
+                found[name] = ("update", (layer,))
+    return found | operations_of(plan, constants=prepared.initial, shared_shapes=built.shared_shapes)
 
 
 def _by_length(named: tuple[str, str]) -> int:
