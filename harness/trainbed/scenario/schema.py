@@ -311,6 +311,7 @@ class AugmentKeys(Keys):
 class PretrainKeys(TrainingKeys):
     """``pretrain``: training on the host, with its own data."""
 
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     data: DataKeys
     engine: Literal["auto", "native", "numpy"] = "auto"
     reset_last: Annotated[int, Field(ge=0, le=10_000)] | None = None
