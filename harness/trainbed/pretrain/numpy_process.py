@@ -26,6 +26,7 @@ def train(course: HostCourse, tell: TellEpoch) -> Outcome:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, **_ONE_THREAD},
+        start_new_session=True,  # Ctrl-C is for us; we end it
     ) as process:
         assert process.stdin is not None and process.stdout is not None
         try:
