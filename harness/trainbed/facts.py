@@ -47,6 +47,8 @@ class Training:
     n_train: int
     n_evaluated: int = 0
     """Samples that went through an evaluation."""
+    update_share: tuple[float, ...] | None = None
+    """Of each epoch, the share of structures that dynamic updates trained."""
 
     @property
     def samples_trained(self) -> int:
@@ -91,6 +93,7 @@ def make_result(finished: Finished) -> Result:
             loss=tuple(epoch.loss for epoch in training.epochs),
             accuracy=_accuracies(training),
             diverged_at=diverged.epoch * training.n_train + diverged.position if diverged else None,
+            update_share=training.update_share,
         ),
         test=TestFacts(
             accuracy=training.tested.accuracy if training.tested else None,

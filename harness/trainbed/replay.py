@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -58,10 +59,12 @@ def make_twin(prepared: Prepared) -> TrainingTwin:
     return twin
 
 
-def replay(prepared: Prepared, *, epochs: int | None = None) -> NDArray[np.float32]:
+def replay(
+    prepared: Prepared, *, epochs: int | None = None, on_batch: Callable[[int, TrainingTwin], None] | None = None
+) -> NDArray[np.float32]:
     """Parameters of the twin as the link carries them: same samples, same order, stopping where a loss is not finite.
 
-    ``epochs``: only the first so many; None: all of them.
+    ``epochs``: only the first so many; None: all of them. ``on_batch``: told the epoch and the twin after each batch.
     """
     training, data = prepared.scenario.training, prepared.data
     twin = make_twin(prepared)
@@ -77,4 +80,6 @@ def replay(prepared: Prepared, *, epochs: int | None = None) -> NDArray[np.float
             batch = order[start : start + training.batch_size]
             if twin.train_batch(x[batch], t[batch]).diverged_at is not None:
                 return prepared.plan.parameters.pack(twin.arrays())
+            if on_batch is not None:
+                on_batch(epoch, twin)
     return prepared.plan.parameters.pack(twin.arrays())

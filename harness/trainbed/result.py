@@ -31,6 +31,8 @@ POST_MORTEM_FOLDER = "post_mortem"
 PRETRAIN_FILE = "pretrain.json"
 PRETRAINED_FILE = "pretrained.npz"
 PREVIEW_FILE = "augmented.png"
+UPDATES_FILE = "updates.npz"
+UPDATES_PICTURE = "updates.svg"
 
 
 class Verdict(str, Enum):
@@ -90,16 +92,22 @@ class MemoryFacts:
     stack_bound_bytes: int | None
 
 
+_LATER: Mapping[str, object] = {"later": True}
+"""Marks a figure that came after schema 1 was first written: a result without it can still be read."""
+
+
 @dataclass(frozen=True)
 class TrainingFacts:
     """Mean loss and accuracy of each epoch, while training; accuracy None without labels.
 
     ``diverged_at``: 0-based number of the training sample, counted over all epochs, whose loss was not finite.
+    ``update_share``: of each epoch, the share of structures that dynamic updates trained; None where all are.
     """
 
     loss: tuple[float, ...]
     accuracy: tuple[float, ...] | None
     diverged_at: int | None = None
+    update_share: tuple[float, ...] | None = field(default=None, metadata=_LATER)
 
 
 @dataclass(frozen=True)
@@ -123,10 +131,6 @@ class PerSample:
 
 
 NOT_COUNTED = PerSample(None, None, None, None)
-
-
-_LATER: Mapping[str, object] = {"later": True}
-"""Marks a figure that came after schema 1 was first written: a result without it can still be read."""
 
 
 @dataclass(frozen=True)
@@ -241,7 +245,7 @@ def clear_run(out: Path) -> None:
     """Make the output folder and take an older result out of it, so that a run that breaks leaves none."""
     out.mkdir(parents=True, exist_ok=True)
     kept = (RESULT_FILE, WEIGHTS_FILE, FIRMWARE_FILE, PLAN_FILE, PROFILE_FILE)
-    for name in (*kept, PRETRAIN_FILE, PRETRAINED_FILE, PREVIEW_FILE):
+    for name in (*kept, PRETRAIN_FILE, PRETRAINED_FILE, PREVIEW_FILE, UPDATES_FILE, UPDATES_PICTURE):
         (out / name).unlink(missing_ok=True)
     shutil.rmtree(out / POST_MORTEM_FOLDER, ignore_errors=True)
 

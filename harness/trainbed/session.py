@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,15 @@ from trainbed.errors import GuestError, GuestFault, GuestHang, InputError
 from trainbed.facts import Finished, Training, make_result
 from trainbed.link.client import Client, LinkCounters
 from trainbed.link.faults import FaultRates, Faults
+from trainbed.network.precision import DynamicUpdate
 from trainbed.prepare import Built, Prepared, build_firmware, prepare
 from trainbed.pretrain.events import HostEvent
 from trainbed.result import (
     PRETRAIN_FILE,
     PRETRAINED_FILE,
     PREVIEW_FILE,
+    UPDATES_FILE,
+    UPDATES_PICTURE,
     Expectation,
     Result,
     npz_bytes,
@@ -42,6 +45,9 @@ from trainbed.scenario.scenario import Scenario
 from trainbed.scenario.schema import ExpectKeys
 from trainbed.trainer import Course, Diverged, EpochDone, Evaluated, Event, Started, Trainer
 from trainbed.weights import named
+
+if TYPE_CHECKING:
+    from trainbed.updates import UpdateDiary
 
 OnEvent = Callable[[Built | Event | HostEvent], None]
 MakeGuest = Callable[[Board, str, GuestImage], Guest]
@@ -91,6 +97,7 @@ class Session:
         self._diverged: Diverged | None = None
         self._weights: NDArray[np.float32] | None = None
         self._ulp: tuple[int | None] | None = None
+        self._reference: tuple[NDArray[np.float32], UpdateDiary] | None = None
         self._result: Result | None = None
         self._finished: Finished | None = None
         self.post_mortem: Path | None = None
@@ -322,6 +329,9 @@ class Session:
             from trainbed.data.preview import preview_sheet  # late: few runs need it
 
             files[PREVIEW_FILE] = preview_sheet(prepared.augmentation, prepared.data.train)
+        if self._chooses:
+            diary = self._replayed()[1]
+            files[UPDATES_FILE], files[UPDATES_PICTURE] = diary.npz(), diary.svg()
         return files
 
     def _forget(self) -> None:
@@ -339,7 +349,7 @@ class Session:
 
     def _forget_weights(self) -> None:
         """What was known of weights that are no more."""
-        self._tested = self._weights = self._ulp = self._result = None
+        self._tested = self._weights = self._ulp = self._result = self._reference = None
 
     @contextmanager
     def _unbroken(self) -> Iterator[None]:
@@ -406,6 +416,7 @@ class Session:
             tuple(self.parameters().values()),
             len(self.prepared.data.train),
             self._n_evaluated,
+            update_share=tuple(self._replayed()[1].share) if self._chooses else None,
         )
         guest = self._powered()
         self._finished = Finished(
@@ -427,12 +438,26 @@ class Session:
     def _agreement(self) -> int | None:
         """Distance of the weights from the twin's after the same epochs, in units in the last place."""
         if self._ulp is None:
+            self._ulp = (ulp_distance(self.weights(), self._replayed()[0]),)
+        return self._ulp[0]
+
+    def _replayed(self) -> tuple[NDArray[np.float32], UpdateDiary]:
+        """The twin's parameters after the same epochs, and what its updates chose on the way."""
+        if self._reference is None:
             from trainbed.replay import replay  # late: a run that does not ask is not to load the twin
+            from trainbed.updates import UpdateDiary
 
             begun = len(self._epochs) + (self._diverged is not None)
-            reference = replay(self.prepared, epochs=begun)
-            self._ulp = (ulp_distance(self.weights(), reference),)
-        return self._ulp[0]
+            diary = UpdateDiary()
+            watch = diary.watch if self._chooses else None
+            self._reference = (replay(self.prepared, epochs=begun, on_batch=watch), diary)
+            diary.finish()
+        return self._reference
+
+    @property
+    def _chooses(self) -> bool:
+        """Structures are chosen sample by sample."""
+        return isinstance(self.prepared.plan.precision.update, DynamicUpdate)
 
 
 def _ignore(event: Built | Event | HostEvent) -> None:

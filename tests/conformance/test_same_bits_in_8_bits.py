@@ -58,3 +58,17 @@ def test_evaluation_of_frozen_codes_equals_evaluation_before_training(tmp_path: 
         before = session.evaluate()
     frozen = run_scenario(load_scenario(path, ["board=native", "training.epochs=0", "expect={}"]))
     assert (frozen.test.loss, frozen.test.accuracy) == (before.loss, before.accuracy)
+
+
+def test_dynamic_updates_leave_a_diary_and_a_picture(tmp_path: Path) -> None:
+    path = write_int8_case("uint8_dynamic", tmp_path)
+    result = run_scenario(load_scenario(path, ["board=native"]), out=tmp_path / "out")
+    share = result.training.update_share
+    assert share is not None and len(share) == 2 and all(0.1 < part < 0.8 for part in share)
+    with np.load(tmp_path / "out" / "updates.npz") as arrays:
+        assert arrays["share"].tolist() == list(share)
+        assert arrays["stem.norms"].shape == (2, 5) and arrays["stem.norms"].min() >= 0
+        assert arrays["stem.kept"].max() <= 1
+        assert "dense_2.norms" not in arrays  # the head is exempt
+    picture = (tmp_path / "out" / "updates.svg").read_text()
+    assert picture.startswith("<svg") and picture.count("<title>stem ") == 10

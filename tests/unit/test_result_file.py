@@ -24,7 +24,7 @@ PATHS = """
 schema verdict stop_reason scenario.name board backend.name backend.version
 model.parameters model.parameter_bytes model.macs_forward
 memory.training_bytes memory.flash_bytes memory.ram_bytes memory.stack_bytes memory.stack_bound_bytes
-training.loss training.accuracy training.diverged_at test.accuracy test.loss
+training.loss training.accuracy training.diverged_at training.update_share test.accuracy test.loss
 cost.class cost.model
 cost.cycles_per_sample.forward cost.cycles_per_sample.backward cost.cycles_per_sample.update
 cost.cycles_per_sample.total
@@ -79,7 +79,7 @@ def test_losses_survive_to_the_last_bit(losses: list[float]) -> None:
 def test_a_number_that_is_not_finite_is_null() -> None:
     result = replace(a_result(), training=TrainingFacts(loss=(1.0, math.nan, math.inf), accuracy=None, diverged_at=7))
     text = result.to_json()
-    assert json.loads(text)["training"] == {"loss": [1.0, None, None], "accuracy": None, "diverged_at": 7}
+    assert json.loads(text)["training"] == {"loss": [1.0, None, None], "accuracy": None, "diverged_at": 7, "update_share": None}
     read = Result.from_json(text).training
     assert read.loss[0] == 1.0
     assert math.isnan(read.loss[1])

@@ -104,7 +104,8 @@ def next_scale(scale: np.float32, extent: int, scaling: str, follow: float) -> n
     if follow == 1.0:
         return fit
     blended = scale + np.float32(follow) * np.float32(fit - scale)
-    return np.float32(blended.item())
+    result: np.float32 = np.float32(blended.item())
+    return result
 
 
 def dither(index: NDArray[np.int64], *, stochastic: bool, key: int) -> I64:
