@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 ROBOT  := $(BIN)/robot --console dotted --outputdir out/robot --xunit junit.xml
 EXTRAS ?= unicorn,avr,dev
 
-.PHONY: help system-deps setup demo test test-slow test-wheel robot lint conformance bench clean
+.PHONY: help system-deps setup demo test test-slow test-wheel robot lint conformance repetitions bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make lint        ruff and mypy"
 	@echo "make reproduce-poster  a published table beside our own figures, into docs/reproductions.md; also reproduce-*"
 	@echo "make conformance  every network on every board of every backend that is here; writes the table in docs/fidelity.md"
+	@echo "make repetitions  a scenario 20 times on a busy host, on every backend: the same bytes"
 	@echo "make bench       every benchmarks/*/run.py"
 	@echo "make system-deps packages of the distribution: prints what it installs, nothing when all is there"
 	@echo "make setup       Python environment in $(VENV)"
@@ -82,6 +83,9 @@ reproduce-%: system-deps setup
 
 conformance: system-deps setup
 	$(BIN)/python benchmarks/conformance/run.py
+
+repetitions: system-deps setup
+	$(BIN)/python -m pytest -q -m '' tests/conformance/test_repetitions.py
 
 bench: system-deps setup
 	@for script in benchmarks/*/run.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

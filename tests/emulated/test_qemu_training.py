@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,16 +44,6 @@ def run(folder: Path, board: str, *overrides: str, epochs: int = 4) -> Result:
     return run_scenario(load_scenario(path, list(overrides)))
 
 
-@pytest.fixture
-def busy_host() -> Iterator[None]:
-    """More processes that compute than the host has cores."""
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
-    yield
-    for loop in loops:
-        loop.kill()
-        loop.wait()
-
-
 @pytest.mark.parametrize("board", BOARDS)
 def test_a_board_ends_with_the_weights_of_the_twin(board: str, tmp_path: Path) -> None:
     result = run(tmp_path, board)
@@ -96,9 +83,3 @@ def test_a_bad_line_changes_nothing(tmp_path: Path) -> None:
     )
     assert bad.weights == good.weights
     assert bad.training == good.training
-
-
-@pytest.mark.parametrize("repetitions", [3, pytest.param(20, marks=pytest.mark.slow)])
-@pytest.mark.usefixtures("busy_host")
-def test_runs_on_a_busy_host_are_byte_equal(repetitions: int, tmp_path: Path) -> None:
-    assert len({run(tmp_path, "mps2_an386").deterministic_json() for _ in range(repetitions)}) == 1

@@ -30,7 +30,12 @@ from trainbed.reference.twin import Twin
 from trainbed.toolchain.firmware import Firmware, build
 from trainbed.trainer import Course, Trainer, seeded_order
 
-BOARDS = {"native": "native", "unicorn": "arduino_nano_33_ble"}
+BOARDS = {
+    "native": "native",
+    "unicorn": "arduino_nano_33_ble",
+    "qemu": "mps2_an386",
+    "renode": "arduino_nano_33_ble",
+}
 N_TRAIN, N_INPUTS, N_OUTPUTS, BATCH, EPOCHS = 19, 6, 3, 4, 2
 OPTIMIZER = Adam(lr=0.02)
 RECIPE = {"loss": Loss.CATEGORICAL_CROSSENTROPY, "optimizer": OPTIMIZER}
