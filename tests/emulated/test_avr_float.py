@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Float on AVR, which is software: every operation rounds as IEEE 754 says, so training can be held to the twin's bits."""
+"""Float on AVR, which is software: every operation rounds as IEEE 754 says; training can be held to the twin's bits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from avr_boards import BUDGET, bare, each_board, needs_avr, opened
+from avr_boards import BUDGET, bare, needs_avr, opened
 from numpy.typing import NDArray
 
 from trainbed.backends.worker_guest import WorkerGuest

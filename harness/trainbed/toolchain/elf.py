@@ -79,6 +79,9 @@ def _facts(file: ELFFile) -> ElfFacts:
             group = symbols if names[index] in _RAM_SECTIONS else constants
             group[name] = group.get(name, 0) + size
         addresses[name] = address
+    nameless = sum(sections.get(name, 0) for name in _RAM_SECTIONS) - sum(symbols.values())
+    if file["e_machine"] == "EM_AVR" and nameless > 0:  # there is no alignment; what has no name the compiler made
+        symbols["nameless constants"] = nameless
     marks = {addresses[f"trn_mark_{phase}"]: i for i, phase in enumerate(PHASES) if f"trn_mark_{phase}" in addresses}
     return ElfFacts(
         flash_bytes=flash,

@@ -31,7 +31,7 @@ from trainbed.toolchain.stack import stack_bound
 _KIND = "firmware"
 _ROOT = "trn_start"
 """The first function on the stack."""
-_FORMAT = 2
+_FORMAT = 3
 """Goes into every key: raise it when the meaning of a cached entry changes."""
 
 _ATTEMPTS = 6
