@@ -68,6 +68,7 @@ def main() -> None:
     """Print the table row by row, and write it where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--widths", type=int, nargs="+", default=(8, 32, 40))
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "trainbed-avr-networks")
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args()
@@ -77,7 +78,7 @@ def main() -> None:
         "|" + "---|" * 12,
     ]
     print("\n".join(lines), flush=True)
-    for width in (8, 32, 40):
+    for width in arguments.widths:
         for optimize in ("O1", "O2", "O3", "Os"):
             results = [
                 attempt(width, scaling, optimize, skip_zeros=skip, images=images, folder=arguments.folder)
