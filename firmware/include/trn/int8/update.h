@@ -9,10 +9,12 @@
 #define TRN_INT8_UPDATE_H
 
 #include "trn/int8/base.h"
+#include "trn/int8/detail/simd.h"
 #include "trn/math.h"
 #include "trn/random.h"
 
-/* The factor m * 2^-shift, a float32 >= 0 taken apart: m < 2^24, 1 <= shift <= 62. */
+/* The factor m * 2^-shift, a float32 >= 0 taken apart. From a shift of 33 on the upper word of a product is all that counts: factors
+ * below 1/4 are kept so, m < 2^31 and 33 <= shift <= 69; larger ones with m < 2^24 and 1 <= shift <= 25. */
 typedef struct {
     int32_t m, shift;
 } trn_i8_rate_t;
@@ -28,17 +30,26 @@ TRN_KERNEL trn_i8_rate_t trn_i8_rate(float factor)
     if (shift < 1) {
         return (trn_i8_rate_t){0xFFFFFF, 1};
     }
-    return (trn_i8_rate_t){(int32_t)((bits & 0x7FFFFF) | 0x800000), shift};
+    const int32_t up = shift < 26 ? 0 : 7;
+    return (trn_i8_rate_t){(int32_t)(((bits & 0x7FFFFF) | 0x800000) << up), shift + up};
+}
+
+/* a * rate, half up, for a shift of 33 or more: the lower word of the product cannot change the result. */
+TRN_KERNEL int32_t trn_i8_times_small(int32_t a, trn_i8_rate_t rate)
+{
+#if TRN_I8_SIMD
+    const int32_t high = trn_i8_smmul(a, rate.m);
+#else
+    const int32_t high = (int32_t)(((int64_t)a * rate.m) >> 32);
+#endif
+    return rate.shift > 63 ? 0 : (high + (INT32_C(1) << (rate.shift - 33))) >> (rate.shift - 32);
 }
 
 /* a * rate, half up. */
 TRN_KERNEL int64_t trn_i8_times(int32_t a, trn_i8_rate_t rate)
 {
-    if (rate.shift >= 33) { /* the lower word of the product cannot change the result */
-        return ((int32_t)(((int64_t)a * rate.m) >> 32) + (INT32_C(1) << (rate.shift - 33))) >> (rate.shift - 32);
-    }
-    if (rate.shift >= 26) { /* nor here, with the factor moved up */
-        return ((int32_t)(((int64_t)a * (rate.m << 7)) >> 32) + (INT32_C(1) << (rate.shift - 26))) >> (rate.shift - 25);
+    if (rate.shift >= 33) {
+        return trn_i8_times_small(a, rate);
     }
     return ((int64_t)a * rate.m + (INT64_C(1) << (rate.shift - 1))) >> rate.shift;
 }
@@ -48,6 +59,9 @@ TRN_KERNEL int64_t trn_i8_times(int32_t a, trn_i8_rate_t rate)
 
 TRN_KERNEL int32_t trn_i8_times_clamped(int32_t a, trn_i8_rate_t rate)
 {
+    if (rate.shift >= 33) {
+        return trn_i8_clamp(trn_i8_times_small(a, rate), -TRN_I8_STEP_MAX, TRN_I8_STEP_MAX);
+    }
     const int64_t product = trn_i8_times(a, rate);
     return product < -TRN_I8_STEP_MAX ? -TRN_I8_STEP_MAX : product > TRN_I8_STEP_MAX ? TRN_I8_STEP_MAX : (int32_t)product;
 }
@@ -149,12 +163,15 @@ TRN_KERNEL int32_t trn_i8_dither(trn_i8_rounding_t rounding, trn_size_t index)
 TRN_KERNEL void trn_i8_step_apply(int8_t *w, trn_i8_sums_t g, trn_i8_elements_t s, trn_i8_step_t step, trn_i8_rate_t ratio,
                                   trn_i8_rounding_t rounding, trn_size_t first)
 {
-    const bool rescales = ratio.m != 0x800000 || ratio.shift != 23;
+    const bool rescales = ratio.m != 0x800000 || ratio.shift != 23, near_one = ratio.shift >= 22 && ratio.shift < 26;
+    if (near_one) { /* t has room for 4 bits: the product then is a small one */
+        ratio = (trn_i8_rate_t){ratio.m << 7, ratio.shift + 11};
+    }
     for (trn_size_t r = 0; r < s.runs; r++) {
         for (trn_size_t i = 0; i < s.length; i++) {
             const trn_size_t at = r * s.w_run + i * s.w_next, from = r * s.g_run + i * s.g_next;
             int32_t t = trn_i8_step_of(w[at], trn_i8_sum_at(g, from), step);
-            t = rescales ? trn_i8_times_clamped(t, ratio) : t;
+            t = rescales ? trn_i8_times_clamped(near_one ? t * 16 : t, ratio) : t;
             w[at] = (int8_t)trn_i8_saturate((t + trn_i8_dither(rounding, first + at)) >> 16);
             if (g.narrow) {
                 ((int16_t *)g.at)[from] = 0;
@@ -247,8 +264,8 @@ TRN_KERNEL void trn_i8_update_bias(int32_t *b, int32_t *gb, trn_size_t n, const 
     for (trn_size_t o = 0; o < n; o++) {
         const trn_i8_rate_t rate = trn_i8_rate(rates[per_structure ? o : 0] * 0x1p16f);
         const trn_i8_rate_t ratio = trn_i8_rate(ratios[per_structure ? o : 0]);
-        const int32_t down = ratio.shift < 17 ? 1 : ratio.shift - 16;
-        const int64_t t = (((int64_t)b[o] * ratio.m) >> down) - trn_i8_times(gb[o], rate) + trn_i8_dither(rounding, first + o);
+        const int32_t down = ratio.shift < 17 ? 1 : ratio.shift > 25 ? ratio.shift - 23 : ratio.shift - 16;
+        const int64_t t = (((int64_t)b[o] * (ratio.shift > 25 ? ratio.m >> 7 : ratio.m)) >> down) - trn_i8_times(gb[o], rate) + trn_i8_dither(rounding, first + o);
         const int64_t code = t >> 16;
         const int64_t most = INT64_C(1) << 30;
         b[o] = (int32_t)(code < -most ? -most : code > most ? most : code);

@@ -37,6 +37,14 @@ TRN_KERNEL int32_t trn_i8_smmlar(int32_t a, int32_t b, int32_t c)
     return d;
 }
 
+/* The upper word of a product. */
+TRN_KERNEL int32_t trn_i8_smmul(int32_t a, int32_t b)
+{
+    int32_t d;
+    __asm__("smmul %0, %1, %2" : "=r"(d) : "r"(a), "r"(b));
+    return d;
+}
+
 TRN_KERNEL int32_t trn_i8_usat8(int32_t a)
 {
     int32_t d;
