@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FORWARD = (5 + 8 + 8) / 16
-"""Cycles per product of a 2 x 2 block of four terms on the Cortex-M4: 4 loads and one to start, 8 words of 4 bytes taken apart
-into pairs, 8 SMLAD. Weights and activations as they lie in memory: nothing is packed."""
+"""Cycles per product of a 2 x 2 block of four terms on the Cortex-M4: 4 loads and one to start, 8 times two bytes of
+a word taken apart, 8 SMLAD. Weights and activations as they lie in memory: nothing is packed."""
 WEIGHTS = (5 + 3 + 6 + 8) / 16
 """Of 2 filters x 4 channels over two pixels: 4 loads, errors paired (3), inputs paired (6), 8 SMLAD."""
 
@@ -143,7 +143,8 @@ CASES: list[Case] = [
     Case("norms 8x8x16, per element", "trn_i8_norms(e, gb, 64, 16)", 1024),
     Case(
         "standardised step 16 x 144, per weight",
-        "scale = trn_i8_update_standardised(w, sums, NULL, ((trn_i8_tensor_t){16, 144, 144, {1, 144, 0, 1, 0, 1}}), 0.01f, 0.01f, "
+        "scale = trn_i8_update_standardised(w, sums, NULL, ((trn_i8_tensor_t){16, 144, 144, {1, 144, 0, 1, 0, 1}}), "
+        "0.01f, 0.01f, "
         "TRN_I8_SCALE_FOLLOWS, 1.0f, ((trn_i8_rounding_t){true, 77}), steps)",
         2304,
     ),
@@ -195,7 +196,8 @@ trn_i8_quantise_error(d, e4, 3, 127.0f);""",
 trn_i8_dense_backward_input(w4, e4, e3, 16, 3, ((trn_i8_error_t){{&one, NULL, 0, 0, NULL, false, NULL}}), TRN_I8_ALL);
 trn_i8_global_avg_pool_backward(e3, d4, 64, 16, {_error("y4")});
 trn_i8_pointwise_backward_input(w3, d4, d3, 64, 16, 16, {_error("y3")}, TRN_I8_ALL, room);
-trn_i8_conv2d_backward_input(w2, d3, d2, {_S2}, ((trn_i8_error_t){{&one, NULL, 0, 0, NULL, false, NULL}}), TRN_I8_ALL, room);
+trn_i8_conv2d_backward_input(w2, d3, d2, {_S2}, 
+    ((trn_i8_error_t){{&one, NULL, 0, 0, NULL, false, NULL}}), TRN_I8_ALL, room);
 trn_i8_max_pool_backward(places, d2, d1, {POOL}, ((trn_i8_error_t){{NULL, y1, 0, 256, NULL, false, NULL}}));""",
     "weights": f"""
 trn_i8_dense_backward_weights(y5, e4, g4, gb, 16, 3, 0, TRN_I8_ALL, 16);

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cycles of the 8-bit training kernels on the core models, beside the floor of their inner loops.
 
-    PYTHONPATH=harness python benchmarks/kernels/run_int8.py [--core m4|m7|m0plus|m3] [--no-simd] [--only conv] [--keep DIR]
+    PYTHONPATH=harness python benchmarks/kernels/run_int8.py [--core m4|m7|m0plus|m3] [--no-simd] [--only conv]
 
-The counts are those of the block hook that every run uses, at zero wait states. Products are nominal: padding counts, as
-in the published figures of other libraries. Packing, transposition, requantisation and borders are inside.
+The counts are those of the block hook that every run uses, at zero wait states. Products are nominal: padding counts,
+as in the published figures of other libraries. Packing, transposition, requantisation and borders are inside.
 """
 
 from __future__ import annotations

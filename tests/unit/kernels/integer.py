@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """8-bit kernels as generated code calls them, with literal shapes, and what the twin says they leave behind.
 
-A `Case` is one C function over one block of memory: its arrays lie one behind the other, each on a word, and its body calls
-kernels on them. The same source runs on the host through ctypes and on emulated cores, and one comparison serves all.
+A `Case` is one C function over one block of memory: its arrays lie one behind the other, each on a word, and its
+body calls kernels on them. The same source runs on the host through ctypes and on emulated cores, and one comparison
+serves all.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _GUARD = 8
 
 @dataclass
 class Case:
-    """A C function. ``add`` gives it an array with its content before and (None: the same) after; ``body`` uses them."""
+    """A C function. ``add`` gives it an array, its content before and (None: the same) after; ``body`` uses them."""
 
     name: str
     body: list[str] = field(default_factory=list)
@@ -101,7 +102,8 @@ class Case:
         places_of = np.argwhere(got != left)
         first = tuple(places_of[0])
         raise AssertionError(
-            f"{self.name}: {name} differs in {len(places_of)} of {got.size}, first at {first}: {got[first]}, want {left[first]}"
+            f"{self.name}: {name} differs in {len(places_of)} of {got.size}, "
+            f"first at {first}: {got[first]}, want {left[first]}"
         )
 
 

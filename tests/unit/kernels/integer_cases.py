@@ -379,7 +379,8 @@ def steps(p: Parameters, seed: int) -> Case:
         (
             "standard",
             new,
-            "*scale_{0} = trn_i8_update_standardised({0}, {1}, {2}, {3}, 0.01f, {4}f, {5}, {6}f, {7}, (trn_i8_step_t *)room);",
+            "*scale_{0} = trn_i8_update_standardised({0}, {1}, {2}, {3}, 0.01f, {4}f, {5}, {6}f, {7}, "
+            "(trn_i8_step_t *)room);",
         ),
         ("plain", plain, "trn_i8_update_plain({0}, {1}, {2}, {3}, rates, true, {7});"),
     ):

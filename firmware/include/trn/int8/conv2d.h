@@ -221,7 +221,7 @@ TRN_KERNEL void trn_i8_conv2d_backward_input(const int8_t *w, const int8_t *e, i
 {
     const trn_size_t n = trn_i8_count(which, s.out_c);
     trn_i8_conv2d_transpose(w, scratch, s, which);
-    if (which.list != NULL) {
+    if (which.list != NULL && n != s.out_c) {
         int8_t *slices = scratch + TRN_I8_WORDS(n * s.kernel_h * s.kernel_w * s.in_c);
         trn_i8_gather(e, slices, (trn_size_t)s.out_h * s.out_w, s.out_c, which);
         e = slices;
