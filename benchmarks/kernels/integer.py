@@ -196,7 +196,7 @@ trn_i8_quantise_error(d, e4, 3, 127.0f);""",
 trn_i8_dense_backward_input(w4, e4, e3, 16, 3, ((trn_i8_error_t){{&one, NULL, 0, 0, NULL, false, NULL}}), TRN_I8_ALL);
 trn_i8_global_avg_pool_backward(e3, d4, 64, 16, {_error("y4")});
 trn_i8_pointwise_backward_input(w3, d4, d3, 64, 16, 16, {_error("y3")}, TRN_I8_ALL, room);
-trn_i8_conv2d_backward_input(w2, d3, d2, {_S2}, 
+trn_i8_conv2d_backward_input(w2, d3, d2, {_S2},
     ((trn_i8_error_t){{&one, NULL, 0, 0, NULL, false, NULL}}), TRN_I8_ALL, room);
 trn_i8_max_pool_backward(places, d2, d1, {POOL}, ((trn_i8_error_t){{NULL, y1, 0, 256, NULL, false, NULL}}));""",
     "weights": f"""
