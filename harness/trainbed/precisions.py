@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trainbed.data.load import Data
 from trainbed.network.layers import Network
@@ -13,6 +13,7 @@ from trainbed.planner.plan import Plan, make_plan
 from trainbed.prepare_pow2 import plan_pow2
 from trainbed.quantise import input_numbers, quantise_data, quantise_parameters
 from trainbed.scenario.scenario import Scenario, with_line
+from trainbed.update_scheme import scheme_within
 from trainbed.weights import float32_arrays
 
 
@@ -47,6 +48,12 @@ def in_numbers(scenario: Scenario, network: Network, weights: Arrays, data: Data
             )
         return InNumbers(plan, weights, data, given)
     data = quantise_data(data)
+    n_samples = scenario.quantisation.calibration_samples
+    budget = scenario.update.budget_bytes if scenario.update is not None else None
+    if budget is not None:
+        with with_line(scenario, "update.budget_bytes"):
+            scheme = scheme_within(scenario, network, float32_arrays(weights), data, budget_bytes=budget)
+        precision = replace(precision, update=scheme)
     with with_line(scenario, "network"):
         int8 = make_int8_plan(
             network,
@@ -57,6 +64,5 @@ def in_numbers(scenario: Scenario, network: Network, weights: Arrays, data: Data
             input_numbers=input_numbers(data),
             inference=inference,
         )
-    n_samples = scenario.quantisation.calibration_samples
     initial = quantise_parameters(int8, float32_arrays(weights), data, n_samples=n_samples)
     return InNumbers(int8, initial, data, not inference)

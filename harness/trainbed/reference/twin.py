@@ -93,6 +93,16 @@ class Twin:
             self._step(self._backward(tensors, saved, error.reshape(len(x), *last.out_shape)))
         return BatchResult(losses, np.ascontiguousarray(p))
 
+    def gradients(self, x: F32, t: F32) -> dict[str, tuple[F32, F32]]:
+        """Gradients of the trainable layers by name, weights and biases, of a batch; changes nothing."""
+        self._check_data(x, t)
+        with np.errstate(all="ignore"):
+            tensors, saved = self._forward(x)
+            last = self.network.layers[-1]
+            _, p = loss_forward(_rows(tensors[last.name]), t, self.loss, last.activation)
+            error = loss_gradient(p, t, self.loss, last.activation)
+            return self._backward(tensors, saved, error.reshape(len(x), *last.out_shape))
+
     def evaluate(self, x: F32, t: F32) -> BatchResult:
         """Losses and outputs of any number of samples; changes nothing."""
         self._check_data(x, t)

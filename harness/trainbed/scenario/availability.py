@@ -37,8 +37,8 @@ def unavailable(keys: ScenarioKeys) -> Iterator[tuple[KeyPath, str]]:
             ("update",),
             "a part of the network is trained in uint8 and int8_qas; set training.precision, or freeze layers",
         )
-    if keys.update != "all" and keys.update.budget_bytes is not None:
-        yield ("update", "budget_bytes"), f"a search for what to update {_LATER}; give 'sparse' by hand"
+    if keys.update != "all" and len(keys.update.model_fields_set) != 1:
+        yield ("update",), "expected one of dynamic, sparse, budget_bytes"
     if keys.quantisation is not None and training.precision == "float32":
         yield ("quantisation",), "there is nothing to quantise in float32; set training.precision"
     if keys.quantisation is not None:

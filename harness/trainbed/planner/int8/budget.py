@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which biases and which shares of layers' weights to train within a number of bytes: contributions, and a search.
+
+After Lin et al., On-Device Training Under 256KB Memory (2022): schemes of biases of the last k layers and of ratios
+1, 1/2, 1/4, 1/8 of some layers' channels. The contribution of a part is its Fisher information on the calibration
+samples, sum g^2 / n: what a step along the gradient can gain, and known without training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainbed.errors import NetworkError
+from trainbed.network.layers import Kind, Layer, Network
+from trainbed.network.precision import SparseUpdate
+
+RATIOS = (1.0, 0.5, 0.25, 0.125)
+
+Gradients = Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""Layer -> gradients ``[n, ...]`` of weights and biases, one row a group of samples."""
+Bytes = Callable[[SparseUpdate], int]
+"""RAM a scheme needs: parameters and training memory."""
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """What training a part can gain: of each layer's biases, and of each share of its weights."""
+
+    biases: Mapping[str, float]
+    weights: Mapping[tuple[str, float], float]
+
+    def of(self, network: Network, scheme: SparseUpdate) -> float:
+        """The sum over a scheme."""
+        names = [layer.name for layer in network.parametric]
+        biased = set(names[len(names) - min(scheme.biases_of_last, len(names)) :]) | set(scheme.weights)
+        weights = sum(self.weights[name, ratio] for name, ratio in scheme.weights.items())
+        return weights + sum(self.biases[name] for name in biased)
+
+
+def contributions(network: Network, gradients: Gradients) -> Contributions:
+    """Fisher information of every part that a scheme may train."""
+    biases, weights = {}, {}
+    for layer in network.parametric:
+        of_weights, of_biases = gradients[layer.name]
+        biases[layer.name] = _information(of_biases)
+        for ratio in ratios_of(layer):
+            channels = math.ceil(ratio * of_weights.shape[-1])
+            part = of_weights if layer.kind is Kind.DEPTHWISE_CONV2D else of_weights[..., :channels]
+            weights[layer.name, ratio] = _information(part)
+    return Contributions(biases, weights)
+
+
+def ratios_of(layer: Layer) -> tuple[float, ...]:
+    """Shares of a layer's weights that can be trained; a depthwise layer whole or not at all."""
+    return RATIOS[:1] if layer.kind is Kind.DEPTHWISE_CONV2D else RATIOS
+
+
+def search(network: Network, worth: Contributions, needs: Bytes, *, budget_bytes: int) -> SparseUpdate:
+    """The best scheme found that needs at most ``budget_bytes``.
+
+    For every number of trained biases that fits, shares of weights are added, the most gain for a byte first. Raises
+    NetworkError when not even the last layer's biases fit.
+    """
+    best: tuple[float, SparseUpdate] | None = None
+    least = needs(SparseUpdate(biases_of_last=1))
+    for k in _depths(len(network.parametric)):
+        scheme = SparseUpdate(biases_of_last=k)
+        if needs(scheme) > budget_bytes:
+            break
+        scheme = _filled(network, worth, needs, scheme, budget_bytes=budget_bytes)
+        value = worth.of(network, scheme)
+        if best is None or value > best[0]:
+            best = (value, scheme)
+    if best is None:
+        raise NetworkError(f"no scheme fits {budget_bytes} B: the last layer's biases alone need {least} B")
+    return best[1]
+
+
+def _filled(
+    network: Network, worth: Contributions, needs: Bytes, scheme: SparseUpdate, *, budget_bytes: int
+) -> SparseUpdate:
+    """A scheme with shares of weights added, in the order of gain for a byte of weights, while it fits."""
+    sizes = {layer.name: layer.n_weights for layer in network.parametric}
+    parts = sorted(worth.weights, key=lambda part: (-worth.weights[part] / (sizes[part[0]] * part[1]), part))
+    for name, ratio in parts:
+        if ratio <= scheme.weights.get(name, 0.0):
+            continue
+        larger = SparseUpdate(scheme.biases_of_last, {**scheme.weights, name: ratio})
+        if needs(larger) <= budget_bytes:
+            scheme = larger
+    return scheme
+
+
+def _depths(n_layers: int) -> list[int]:
+    """Numbers of trained biases to try: all of a small network, about twelve of a deep one."""
+    step = max(1, n_layers // 12)
+    return sorted({1, *range(step, n_layers + 1, step), n_layers})
+
+
+def _information(gradients: NDArray[np.float32]) -> float:
+    return float(np.mean(np.sum(gradients.astype(np.float64).reshape(len(gradients), -1) ** 2, axis=1)))
