@@ -252,7 +252,7 @@ def test_the_run_keeps_pre_trained_weights_that_load_again(tmp_path: Path) -> No
     ("old", "new", "line", "message"),
     [
         ("  epochs: 6\n", "", 13, "'epochs' is missing in pretrain"),
-        ("epochs: 6", "epochs: 0", 16, "pretrain.epochs: must be at least 1"),
+        ("epochs: 6", "epochs: 0", 17, "pretrain.epochs: must be at least 1"),
         ("epochs: 6", "epochs: 6\n  reset_last: 3", 18, "3 layers are to start anew, 2 have weights"),
         ("epochs: 6", "epochs: 6\n  engine: torch", 18, "'torch' is not known"),
         ("epochs: 6", "epochs: 6\n  precision: uint8", 18, "the host trains in float32"),
