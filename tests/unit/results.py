@@ -42,6 +42,7 @@ def a_result() -> Result:
             instructions_per_sample=PerSample(90.0, 180.0, 40.0, 310.0),
             energy_uj_per_sample=22.3,
             emulated_mips=205.0,
+            cycles_per_inference=120.0,
             wall_s=8.5,
         ),
         weights=WeightsFacts(file="weights.npz", sha256="ab"),

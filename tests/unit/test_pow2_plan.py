@@ -109,7 +109,9 @@ def _dense_only(n_in: int, weight: float, *, epochs: int, tmp_path: Path) -> Pow
     text = _TEXT.replace("  input: [8, 8, 3]", f"  input: [1, 1, {n_in}]").split("    - conv2d")[0]
     text += "    - dense: {units: 3, activation: softmax}\n" + _TEXT[_TEXT.index("training:") :]
     path = tmp_path / "plan.yaml"
-    path.write_text(text.replace("data: {generate: lines, size: 8, channels: 3", "data: {generate: lines, size: 8, channels: 1"))
+    path.write_text(
+        text.replace("data: {generate: lines, size: 8, channels: 3", "data: {generate: lines, size: 8, channels: 1")
+    )
     from trainbed.scenario.network import resolve_network
 
     scenario = load_scenario(path)

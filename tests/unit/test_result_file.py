@@ -79,7 +79,12 @@ def test_losses_survive_to_the_last_bit(losses: list[float]) -> None:
 def test_a_number_that_is_not_finite_is_null() -> None:
     result = replace(a_result(), training=TrainingFacts(loss=(1.0, math.nan, math.inf), accuracy=None, diverged_at=7))
     text = result.to_json()
-    assert json.loads(text)["training"] == {"loss": [1.0, None, None], "accuracy": None, "diverged_at": 7, "update_share": None}
+    assert json.loads(text)["training"] == {
+        "loss": [1.0, None, None],
+        "accuracy": None,
+        "diverged_at": 7,
+        "update_share": None,
+    }
     read = Result.from_json(text).training
     assert read.loss[0] == 1.0
     assert math.isnan(read.loss[1])

@@ -59,7 +59,7 @@ def test_what_an_override_set_has_no_line(scenario_file: Write) -> None:
         ("training.epoch=3", "unknown key 'epoch' in training; did you mean 'epochs'?"),
         ("training.epochs=1.5", "training.epochs: expected a whole number, found 1.5"),
         ("training.optimizer={sgd: {lr: -1}}", "training.optimizer.sgd.lr: must be larger than 0, found -1"),
-        ("training.precision=uint8", "precision 'uint8' is not available"),
+        ("training.precision=uint9", "training.precision: 'uint9' is not known"),
         ("network.layers.7.dense.units=4", "network.layers is a list of 3; expected an index 0..2, found '7'"),
         ("network.layers.x=flatten", "expected an index 0..2, found 'x'"),
         ("network.layers.1.flatten.name=f", "network.layers.1 is the text 'flatten', there is no 'flatten' in it"),

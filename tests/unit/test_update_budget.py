@@ -63,7 +63,5 @@ def test_more_bytes_are_worth_more_and_enough_train_everything(tmp_path: Path) -
 
 
 def test_a_budget_nothing_fits_is_refused_with_what_the_least_needs(tmp_path: Path) -> None:
-    with pytest.raises(
-        ScenarioError, match=r"yaml:16: no scheme fits 40 B: .* alone need \d+ B"
-    ):
+    with pytest.raises(ScenarioError, match=r"yaml:16: no scheme fits 40 B: .* alone need \d+ B"):
         prepared(tmp_path, 40)
