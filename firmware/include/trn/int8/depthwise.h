@@ -18,15 +18,15 @@ typedef struct {
 #define TRN_I8_DEPTHWISE_ROWS 16
 
 /* Channels from_o to end-1 of one output pixel, its columns given. */
-TRN_KERNEL void trn_i8_depthwise_pixel(trn_i8_rows_t rows, trn_run_t columns, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s,
+TRN_KERNEL void trn_i8_depthwise_pixel(const trn_i8_rows_t *rows, trn_run_t columns, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s,
                                        int32_t z_x, trn_i8_output_t out, trn_size_t from_o, trn_size_t end)
 {
     const trn_size_t in_c = s.in_c, out_c = s.out_c, multiplier = out_c / in_c;
     for (trn_size_t o = from_o; o < end; o++) {
         int32_t acc = b[o];
-        for (trn_size_t u = 0; u < rows.count; u++) {
-            const uint8_t *from = rows.at[u] + columns.at * in_c + o / multiplier;
-            const int8_t *tap = w + ((rows.first + u) * s.kernel_w + columns.first) * out_c + o;
+        for (trn_size_t u = 0; u < rows->count; u++) {
+            const uint8_t *from = rows->at[u] + columns.at * in_c + o / multiplier;
+            const int8_t *tap = w + ((rows->first + u) * s.kernel_w + columns.first) * out_c + o;
             for (trn_size_t v = 0; v < columns.count; v++) {
                 acc += ((int32_t)from[v * in_c] - z_x) * tap[v * out_c];
             }
@@ -38,20 +38,21 @@ TRN_KERNEL void trn_i8_depthwise_pixel(trn_i8_rows_t rows, trn_run_t columns, co
 #if TRN_I8_SIMD
 
 /* Four channels of one pixel. `all`, literal: every column has its tap. */
-TRN_KERNEL void trn_i8_depthwise_four(trn_i8_rows_t rows, trn_run_t columns, bool all, const int8_t *w, const int32_t *b, uint8_t *y,
+TRN_KERNEL void trn_i8_depthwise_four(const trn_i8_rows_t *rows, trn_run_t columns, bool all, const int8_t *w, const int32_t *b, uint8_t *y,
                                       trn_window_t s, uint32_t minus_zero, trn_i8_output_t out, trn_i8_scale_t scale, trn_size_t o)
 {
     int32_t acc[4] = {b[0], b[1], b[2], b[3]};
     const trn_size_t at = columns.at * s.in_c + o;
-    w += (rows.first * s.kernel_w + columns.first) * s.in_c;
-    if (all && s.kernel_h == 3 && s.kernel_w == 3 && rows.count == 3) { /* the usual window, written out */
-        trn_i8_taps(acc, rows.at[0] + at, w, 3, s.in_c, false, minus_zero);
-        trn_i8_taps(acc, rows.at[1] + at, w + 3 * s.in_c, 3, s.in_c, false, minus_zero);
-        trn_i8_taps(acc, rows.at[2] + at, w + 6 * s.in_c, 3, s.in_c, false, minus_zero);
-        rows.count = 0;
+    trn_size_t left_rows = rows->count;
+    w += (rows->first * s.kernel_w + columns.first) * s.in_c;
+    if (all && s.kernel_h == 3 && s.kernel_w == 3 && rows->count == 3) { /* the usual window, written out */
+        trn_i8_taps(acc, rows->at[0] + at, w, 3, s.in_c, false, minus_zero);
+        trn_i8_taps(acc, rows->at[1] + at, w + 3 * s.in_c, 3, s.in_c, false, minus_zero);
+        trn_i8_taps(acc, rows->at[2] + at, w + 6 * s.in_c, 3, s.in_c, false, minus_zero);
+        left_rows = 0;
     }
-    for (trn_size_t u = 0; u < rows.count; u++) {
-        const uint8_t *x = rows.at[u] + at;
+    for (trn_size_t u = 0; u < left_rows; u++) {
+        const uint8_t *x = rows->at[u] + at;
         const int8_t *tap = w;
         trn_size_t left = all ? s.kernel_w : columns.count;
         if (all && s.kernel_w >= 3) {
@@ -80,7 +81,7 @@ TRN_KERNEL void trn_i8_depthwise_four(trn_i8_rows_t rows, trn_run_t columns, boo
 }
 
 /* The first channels, four at a time, of all pixels of a row; multiplier 1, no scale with a shift. */
-TRN_KERNEL void trn_i8_depthwise_fours(trn_i8_rows_t rows, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s, int32_t z_x,
+TRN_KERNEL void trn_i8_depthwise_fours(const trn_i8_rows_t *rows, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s, int32_t z_x,
                                        trn_i8_output_t out, trn_size_t fours)
 {
     const trn_run_t inside = trn_outputs_with_all_taps(s.in_w, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
@@ -107,7 +108,7 @@ TRN_KERNEL void trn_i8_depthwise_fours(trn_i8_rows_t rows, const int8_t *w, cons
 #endif
 
 /* One output row, its input rows given; what it writes may overlap none of them. */
-TRN_KERNEL void trn_i8_depthwise_row(trn_i8_rows_t rows, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s, int32_t z_x,
+TRN_KERNEL void trn_i8_depthwise_row(const trn_i8_rows_t *rows, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s, int32_t z_x,
                                      trn_i8_output_t out)
 {
 #if TRN_I8_SIMD
@@ -136,7 +137,7 @@ TRN_KERNEL void trn_i8_depthwise_conv2d_forward(const uint8_t *x, const int8_t *
         for (trn_size_t u = 0; u < taps.count; u++) {
             rows.at[u] = x + (taps.at + u) * in_row;
         }
-        trn_i8_depthwise_row(rows, w, b, y + i * out_row, s, z_x, out);
+        trn_i8_depthwise_row(&rows, w, b, y + i * out_row, s, z_x, out);
     }
 }
 
@@ -156,9 +157,37 @@ TRN_KERNEL void trn_i8_depthwise_conv2d_inplace(uint8_t *x, const int8_t *w, con
             const trn_size_t r = taps.at + u;
             rows.at[u] = r <= i ? scratch + r % kept * row : x + r * row;
         }
-        trn_i8_depthwise_row(rows, w, b, x + i * row, s, z_x, out);
+        trn_i8_depthwise_row(&rows, w, b, x + i * row, s, z_x, out);
     }
 }
+
+#if TRN_I8_SIMD
+
+/* The first channels, four at a time, of input (a, b); multiplier 1, all structures. */
+TRN_KERNEL void trn_i8_depthwise_input_fours(const int8_t *w, const int8_t *e, trn_window_t s, trn_i8_sink_t to, trn_size_t a,
+                                             trn_run_t rows, trn_size_t b, trn_run_t columns, trn_size_t fours)
+{
+    const trn_size_t n_c = s.in_c;
+    for (trn_size_t c = 0; c < fours; c += 4) {
+        int32_t acc[4] = {0, 0, 0, 0};
+        const int8_t *tap_row = w + (rows.first * s.kernel_w + columns.first) * n_c + c;
+        const int8_t *error_row = e + (rows.at * s.out_w + columns.at) * n_c + c;
+        for (trn_size_t u = rows.count; u > 0; u--) {
+            const int8_t *tap = tap_row;
+            const uint8_t *error = (const uint8_t *)error_row;
+            for (trn_size_t v = columns.count; v > 0; v--) {
+                trn_i8_taps(acc, error, tap, 1, n_c, true, 0);
+                tap += s.stride_w * n_c;
+                error -= n_c;
+            }
+            tap_row += s.stride_h * s.kernel_w * n_c;
+            error_row -= s.out_w * n_c;
+        }
+        trn_i8_finish_errors(acc, 2, (a * s.in_w + b) * n_c + c, 2, to);
+    }
+}
+
+#endif
 
 /* dx[a, b, c] = error(sum over u, v, k of w[u, v, c m + k] e[(a + pad_top - u) / stride_h, (b + pad_left - v) / stride_w, c m + k]), over
  * the taps for which both quotients are whole and inside e, and the structures that take part; dx never overlaps e. */
@@ -166,12 +195,25 @@ TRN_KERNEL void trn_i8_depthwise_conv2d_backward_input(const int8_t *w, const in
                                                        trn_i8_structures_t which)
 {
     const trn_size_t in_c = s.in_c, out_c = s.out_c, multiplier = out_c / in_c, n = trn_i8_count(which, out_c);
+#if TRN_I8_SIMD
+    const bool fits = multiplier == 1 && which.list == NULL && trn_i8_reaches(2 * s.in_c) && trn_i8_error_packs(error);
+    const trn_size_t fours = fits ? in_c / 4 * 4 : 0;
+    const trn_i8_scale_t scale = error.scale == NULL ? (trn_i8_scale_t){1, 0} : *error.scale;
+    const trn_i8_sink_t to = {.kind = TRN_I8_TO_ERROR, .dx = dx, .error = error, .scale = scale};
+#else
+    const trn_size_t fours = 0;
+#endif
     for (trn_size_t a = 0; a < s.in_h; a++) {
         const trn_run_t rows = trn_taps_of_input(a, s.out_h, s.kernel_h, s.stride_h, s.pad_top);
         for (trn_size_t b = 0; b < s.in_w; b++) {
             const trn_run_t columns = trn_taps_of_input(b, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
-            trn_size_t k = 0; /* structures met */
-            for (trn_size_t c = 0; c < in_c; c++) {
+#if TRN_I8_SIMD
+            if (fours > 0) {
+                trn_i8_depthwise_input_fours(w, e, s, to, a, rows, b, columns, fours);
+            }
+#endif
+            trn_size_t k = fours; /* structures met */
+            for (trn_size_t c = fours; c < in_c; c++) {
                 int32_t acc = 0;
                 for (; k < n && trn_i8_structure(which, k) < (c + 1) * multiplier; k++) {
                     const trn_size_t o = trn_i8_structure(which, k);
