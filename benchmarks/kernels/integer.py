@@ -156,6 +156,27 @@ CASES: list[Case] = [
     ),
 ]
 
+
+def _forward(cases: list[Case]) -> Case:
+    first = cases[0]
+    return Case("mobilenetv2-w0.35 " + first.name, first.call, first.products, first.floor)
+
+
+CASES += [_forward(_depthwise(size, channels)) for size, channels in ((32, 48), (16, 96), (8, 144), (4, 336))]
+CASES += [
+    _forward(_pointwise(*shape))
+    for shape in (
+        (1024, 8, 48),
+        (1024, 48, 8),
+        (256, 16, 96),
+        (256, 96, 16),
+        (64, 144, 24),
+        (16, 56, 336),
+        (16, 336, 56),
+    )
+]
+"""Shapes of MobileNetV2, width 0.35, at 128 x 128 x 3."""
+
 _FLOAT = window(8, 16, 16)
 FLOAT: list[Case] = [
     Case(
