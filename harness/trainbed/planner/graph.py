@@ -96,6 +96,8 @@ class Step:
     epilogue: Epilogue | None = None
     target: str = ""
     """BACKWARD_INPUT: the tensor whose error is written."""
+    parts: int = 1
+    """BACKWARD_INPUT: shares of the input channels that are worked out one after the other."""
     fused: Fused | None = None
     """The pool behind the layer that is run with it, some rows at a time."""
 

@@ -134,17 +134,18 @@ TRN_KERNEL void trn_i8_transpose_four(const int8_t *from, trn_size_t from_next, 
 
 #endif
 
-/* wt[c, kernel_h-1-u, kernel_w-1-v, k] = w[o_k, u, v, c], o_k the k-th structure that takes part: with it an input gradient is a
+/* wt[c, kernel_h-1-u, kernel_w-1-v, k] = w[o_k, u, v, first + c], c < n_c, o_k the k-th structure that takes part: with it an input gradient is a
  * convolution. */
-TRN_KERNEL void trn_i8_conv2d_transpose(const int8_t *w, int8_t *wt, trn_window_t s, trn_i8_structures_t which)
+TRN_KERNEL void trn_i8_conv2d_transpose(const int8_t *w, int8_t *wt, trn_window_t s, trn_i8_structures_t which, trn_size_t first,
+                                        trn_size_t n_c)
 {
     const trn_size_t taps = (trn_size_t)s.kernel_h * s.kernel_w, in_c = s.in_c, n = trn_i8_count(which, s.out_c);
 #if TRN_I8_SIMD
-    const trn_size_t fours = which.list == NULL && in_c % 4 == 0 ? n / 4 * 4 : 0;
+    const trn_size_t fours = which.list == NULL && in_c % 4 == 0 && n_c % 4 == 0 ? n / 4 * 4 : 0;
     for (trn_size_t k = 0; k < fours; k += 4) { /* four filters by four channels at a time */
         for (trn_size_t t = 0; t < taps; t++) {
-            for (trn_size_t c = 0; c < in_c; c += 4) {
-                trn_i8_transpose_four(w + (k * taps + t) * in_c + c, taps * in_c, wt + (c * taps + taps - 1 - t) * n + k, taps * n);
+            for (trn_size_t c = 0; c < n_c; c += 4) {
+                trn_i8_transpose_four(w + (k * taps + t) * in_c + first + c, taps * in_c, wt + (c * taps + taps - 1 - t) * n + k, taps * n);
             }
         }
     }
@@ -152,11 +153,12 @@ TRN_KERNEL void trn_i8_conv2d_transpose(const int8_t *w, int8_t *wt, trn_window_
     const trn_size_t fours = 0;
 #endif
     for (trn_size_t k = fours; k < n; k++) {
-        const int8_t *from = w + trn_i8_structure(which, k) * taps * in_c;
+        const int8_t *from = w + trn_i8_structure(which, k) * taps * in_c + first;
         for (trn_size_t t = taps - 1; t >= 0; t--) {
-            for (trn_size_t c = 0; c < in_c; c++) {
-                wt[(c * taps + t) * n + k] = *from++;
+            for (trn_size_t c = 0; c < n_c; c++) {
+                wt[(c * taps + t) * n + k] = from[c];
             }
+            from += in_c;
         }
     }
 }
@@ -200,29 +202,29 @@ TRN_KERNEL void trn_i8_conv2d_input_channels(const int8_t *wt, trn_i8_codes_t e,
 
 TRN_KERNEL void trn_i8_conv2d_input_pixels(const int8_t *wt, trn_i8_codes_t e, trn_window_t s, trn_size_t n, trn_i8_sink_t to,
                                            trn_size_t a, trn_run_t rows, trn_size_t b, trn_run_t columns, trn_size_t pixels,
-                                           trn_size_t blocks)
+                                           trn_size_t blocks, trn_size_t c, trn_size_t n_c)
 {
-    const trn_size_t w_row = s.kernel_w * n, filter = s.kernel_h * w_row, first = (a * s.in_w + b) * s.in_c, even = s.in_c / 2 * 2;
+    const trn_size_t w_row = s.kernel_w * n, filter = s.kernel_h * w_row, first = (a * s.in_w + b) * s.in_c, even = n_c / 2 * 2;
     const trn_size_t n_rows = s.kernel_h == 1 && s.pad_top == 0 && s.stride_h == 1 ? 1 : rows.count;
     e.at += (rows.at - rows.count + 1) * s.out_w * n + (columns.at - columns.count + 1) * n;
     wt += (s.kernel_h - 1 - rows.first - (rows.count - 1) * s.stride_h) * w_row;
     wt += (s.kernel_w - 1 - columns.first - (columns.count - 1) * s.stride_w) * n;
-    trn_i8_conv2d_input_channels(wt, e, s, n, to, n_rows, columns.count, first, pixels, blocks, 0, even, 2);
-    if (even < s.in_c) {
-        trn_i8_conv2d_input_channels(wt + even * filter, e, s, n, to, n_rows, columns.count, first, pixels, blocks, even, s.in_c, 1);
+    trn_i8_conv2d_input_channels(wt, e, s, n, to, n_rows, columns.count, first, pixels, blocks, c, c + even, 2);
+    if (even < n_c) {
+        trn_i8_conv2d_input_channels(wt + even * filter, e, s, n, to, n_rows, columns.count, first, pixels, blocks, c + even, c + n_c, 1);
     }
 }
 
 /* dx[a, b, c] = error(sum over u, v, o of w[o, u, v, c] e[(a + pad_top - u) / stride_h, (b + pad_left - v) / stride_w, o]), over the taps
  * for which both quotients are whole and inside e, and the structures o that take part; dx never overlaps e.
- * scratch: TRN_I8_CONV2D_INPUT_SCRATCH bytes, on a word. */
-TRN_KERNEL void trn_i8_conv2d_backward_input(const int8_t *w, const int8_t *e, int8_t *dx, trn_window_t s, trn_i8_error_t error,
-                                             trn_i8_structures_t which, int8_t *scratch)
+ * scratch: TRN_I8_CONV2D_INPUT_SCRATCH bytes, on a word, the first part of it a `parts`-th: so many times a share of the input channels is
+ * worked out, in_c / parts whole. */
+TRN_KERNEL void trn_i8_conv2d_backward_input_parts(const int8_t *w, const int8_t *e, int8_t *dx, trn_window_t s, trn_i8_error_t error,
+                                                   trn_i8_structures_t which, int8_t *scratch, trn_size_t parts)
 {
-    const trn_size_t n = trn_i8_count(which, s.out_c);
-    trn_i8_conv2d_transpose(w, scratch, s, which);
+    const trn_size_t n = trn_i8_count(which, s.out_c), n_c = s.in_c / parts;
     if (which.list != NULL && n != s.out_c) {
-        int8_t *slices = scratch + TRN_I8_WORDS(n * s.kernel_h * s.kernel_w * s.in_c);
+        int8_t *slices = scratch + TRN_I8_WORDS(n * s.kernel_h * s.kernel_w * n_c);
         trn_i8_gather(e, slices, (trn_size_t)s.out_h * s.out_w, s.out_c, which);
         e = slices;
     }
@@ -231,18 +233,28 @@ TRN_KERNEL void trn_i8_conv2d_backward_input(const int8_t *w, const int8_t *e, i
     const trn_i8_sink_t to = {.kind = TRN_I8_TO_ERROR, .dx = dx, .error = error, .scale = scale};
     const trn_run_t inside = trn_outputs_with_all_taps(s.out_w, s.in_w, s.kernel_w, 1, s.kernel_w - 1 - s.pad_left);
     const trn_size_t pairs = s.stride_w == 1 ? inside.count / 2 : 0;
-    for (trn_size_t a = 0; a < s.in_h; a++) {
-        const trn_run_t rows = trn_taps_of_input(a, s.out_h, s.kernel_h, s.stride_h, s.pad_top);
-        if (pairs > 0) {
-            const trn_run_t all = {0, s.kernel_w, inside.first + s.pad_left};
-            trn_i8_conv2d_input_pixels(scratch, codes, s, n, to, a, rows, inside.first, all, 2, pairs);
-        }
-        for (trn_size_t k = 0; k < s.in_w - 2 * pairs; k++) {
-            const trn_size_t b = k < inside.first ? k : k + 2 * pairs;
-            const trn_run_t columns = trn_taps_of_input(b, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
-            trn_i8_conv2d_input_pixels(scratch, codes, s, n, to, a, rows, b, columns, 1, 1);
+    for (trn_size_t c = 0; c < s.in_c; c += n_c) {
+        trn_i8_conv2d_transpose(w, scratch, s, which, c, n_c);
+        for (trn_size_t a = 0; a < s.in_h; a++) {
+            const trn_run_t rows = trn_taps_of_input(a, s.out_h, s.kernel_h, s.stride_h, s.pad_top);
+            if (pairs > 0) {
+                const trn_run_t all = {0, s.kernel_w, inside.first + s.pad_left};
+                trn_i8_conv2d_input_pixels(scratch, codes, s, n, to, a, rows, inside.first, all, 2, pairs, c, n_c);
+            }
+            for (trn_size_t k = 0; k < s.in_w - 2 * pairs; k++) {
+                const trn_size_t b = k < inside.first ? k : k + 2 * pairs;
+                const trn_run_t columns = trn_taps_of_input(b, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
+                trn_i8_conv2d_input_pixels(scratch, codes, s, n, to, a, rows, b, columns, 1, 1, c, n_c);
+            }
         }
     }
+}
+
+/* The same, all input channels at once. */
+TRN_KERNEL void trn_i8_conv2d_backward_input(const int8_t *w, const int8_t *e, int8_t *dx, trn_window_t s, trn_i8_error_t error,
+                                             trn_i8_structures_t which, int8_t *scratch)
+{
+    trn_i8_conv2d_backward_input_parts(w, e, dx, s, error, which, scratch, 1);
 }
 
 /* Sums of the gradient of one filter pair's taps: for `filters` (1 or 2) filters o0, o1 and the first n_c input channels,

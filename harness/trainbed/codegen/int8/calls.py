@@ -306,7 +306,11 @@ class Int8Calls:
             if layer.kind is Kind.CONV2D:
                 place = self._places.scratch(f"backward_input of {layer.name}")
                 arguments.append(f"(int8_t *){call.take('uint8_t *scratch', place)}")
-            call.lines.append(f"trn_i8_{_family(layer)}_backward_input({', '.join(arguments)});")
+            name = f"trn_i8_{_family(layer)}_backward_input"
+            if step.parts > 1:
+                name, arguments = "trn_i8_conv2d_backward_input_parts", [*arguments, str(step.parts)]
+                arguments[3:4] = [c_window(layer)]
+            call.lines.append(f"{name}({', '.join(arguments)});")
         elif layer.kind is Kind.MAX_POOL:
             index = call.take("const uint8_t *index", self._places.slot(Slot(Role.INDEX, layer.name)))
             call.lines.append(f"trn_i8_max_pool_backward({index}, {e}, {dx}, {_shape(layer)}, {error});")

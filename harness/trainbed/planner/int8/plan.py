@@ -20,8 +20,10 @@ from trainbed.planner.parameters import ParameterLayout
 from trainbed.planner.plan import Plan, arrange
 from trainbed.planner.storage import Storage, total_bytes
 
-_TURNS = (2, 4, 8, 16, 32)
-"""Turns in which a convolution and its pool are tried together: more only where the arena becomes smaller."""
+_WAYS = ((1, 2), (1, 4), *((turns, parts) for turns in (2, 4, 8, 16, 32) for parts in (1, 2, 4)))
+"""Turns in which a convolution and its pool run together, and parts of an input gradient: more of either costs cycles
+and is taken only where the arena becomes smaller.
+"""
 _LARGEST_SUM = 2**31 - 1
 _LARGEST_PRODUCT = 127 * 255
 """Of an error and the distance of a code from its zero point."""
@@ -122,19 +124,21 @@ def make_int8_plan(
     }
     choosing = frozenset(layer.name for layer in design.quantised) if chooses else frozenset()
 
-    def arranged(turns: int) -> tuple[tuple[Step, ...], tuple[Storage, ...]]:
+    def arranged(turns: int, parts: int) -> tuple[tuple[Step, ...], tuple[Storage, ...]]:
         def finish(steps: tuple[Step, ...]) -> tuple[Step, ...]:
             if turns > 1:
                 steps = fuse_pools(steps, pools, turns=turns, choosing=choosing)
+            steps = tuple(_in_parts(step, parts) for step in steps)
             return tuple(_with_scratch(steps, design, sizes, chooses=chooses, narrow=narrow))
 
         return arrange(design.graph, slot_bytes, immediate=immediate, finish=finish)
 
-    steps, storages = arranged(turns=1)
-    for turns in _TURNS if pools else ():
-        joined = arranged(turns)
-        if total_bytes(joined[1]) < total_bytes(storages):
-            steps, storages = joined
+    steps, storages = arranged(turns=1, parts=1)
+    for turns, parts in _WAYS:
+        if turns == 1 or pools:
+            trial = arranged(turns, parts)
+            if total_bytes(trial[1]) < total_bytes(storages):
+                steps, storages = trial
     return Int8Plan(
         network=design.network,
         loss=loss,
@@ -170,6 +174,11 @@ def _check_sums(design: Design, batch_size: int) -> None:
                 f" a batch_size of at most {most} is safe",
                 layer=layer.name,
             )
+
+
+def _in_parts(step: Step, parts: int) -> Step:
+    """An input gradient in parts, where its layer can be divided so."""
+    return replace(step, parts=scratch.input_parts(step.layer, wanted=parts)) if step.op is Op.BACKWARD_INPUT else step
 
 
 def _with_scratch(
@@ -212,7 +221,7 @@ def _scratch_bytes(step: Step, design: Design, *, selects: bool, narrow: bool) -
         sums = 4 * math.prod(trained_shape(layer, design.share(layer).channels))
         return rows + (sums if step.op is Op.BACKWARD_WEIGHTS and narrow else 0)
     if step.op is Op.BACKWARD_INPUT:
-        return scratch.backward_input_bytes(layer, chosen=selects)
+        return scratch.backward_input_bytes(layer, chosen=selects, parts=step.parts)
     if step.op is Op.BACKWARD_WEIGHTS and narrow:
         return scratch.narrow_gradient_bytes(layer, design.share(layer).channels)
     if step.op is Op.UPDATE:

@@ -17,12 +17,18 @@ def words(n_bytes: int) -> int:
     return -(-n_bytes // 4) * 4
 
 
-def backward_input_bytes(layer: Layer, *, chosen: bool) -> int:
-    """Transposed weights and, where structures are chosen, their slices of the error."""
+def input_parts(layer: Layer, *, wanted: int) -> int:
+    """Parts in which an input gradient can be worked out, at most ``wanted``: fours of channels stay whole."""
+    fits = layer.kind is Kind.CONV2D and layer.in_shape[2] % (4 * wanted) == 0
+    return wanted if fits else 1
+
+
+def backward_input_bytes(layer: Layer, *, chosen: bool, parts: int) -> int:
+    """Transposed weights of one part of the input channels and, where structures are chosen, slices of the error."""
     if layer.kind is not Kind.CONV2D:
         return 0
     pixels = layer.out_shape[0] * layer.out_shape[1]
-    return words(layer.n_weights) + (words(layer.n_biases * pixels) if chosen else 0)
+    return words(layer.n_weights // parts) + (words(layer.n_biases * pixels) if chosen else 0)
 
 
 def narrow_gradient_bytes(layer: Layer, channels: int) -> int:
