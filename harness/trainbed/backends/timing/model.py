@@ -24,8 +24,8 @@ class CoreCost:
     block was itself reached by a taken branch. ``divider_busy``: how long the floating-point divider still runs when
     the block ends. ``first_float``: when the block first needs the FPU, counted from its start; None: never.
     ``mispredicted``: more if the branch at the end goes where the predictor did not expect it to; 0: no predictor.
-    ``indirect``: the predictor has to know where it goes, not only whether. ``open_end``: the branch at the end leaves an
-    issue slot free; ``joins``: a block that finds one takes a cycle less.
+    ``indirect``: the predictor has to know where it goes, not only whether. ``open_end``: the branch at the end leaves
+    an issue slot free; ``joins``: a block that finds one takes a cycle less.
     """
 
     cycles: int

@@ -283,7 +283,7 @@ def _decode(insn: Any) -> Instruction:
         base=base,
         index=index,
         words=words,
-        accumulator=registers[0] if kind is Kind.FP_MAC and registers else "",
+        accumulator=_accumulator(kind, mnemonic, registers),
         is_float=is_float,
         is_signed=mnemonic == "sdiv",
         writeback=writeback,
@@ -292,6 +292,19 @@ def _decode(insn: Any) -> Instruction:
         sets_flags=bool(insn.update_flags),
         links=mnemonic in ("bl", "blx"),
     )
+
+
+_LONG_MACS = ("smlal", "umlal", "umaal", "smlsld")
+
+
+def _accumulator(kind: Kind, mnemonic: str, registers: Sequence[str]) -> str:
+    """What a multiply-accumulate adds to: its destination, or the fourth operand of MLA, SMLAD and their kin."""
+    if not registers or kind not in (Kind.FP_MAC, Kind.MULTIPLY):
+        return ""
+    if kind is Kind.FP_MAC or mnemonic.startswith(_LONG_MACS):
+        return registers[0]
+    is_short = len(registers) == 4 and not mnemonic.startswith(("smull", "umull"))
+    return registers[3] if is_short else ""
 
 
 def _shifted(insn: Any, kind: Kind) -> str:
