@@ -54,8 +54,8 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="also write the table to a file")
     options = parser.parse_args()
     lines = [
-        "| board | multiply-add | forward | backward | cycles per sample | asked for | per MAC | ms | bits of the twin |"
-        " model |",
+        "| board | multiply-add | forward | backward | cycles per sample | asked for | per MAC | ms |"
+        " bits of the twin | model |",
         "|---|---|--:|--:|--:|--:|--:|--:|---|---|",
     ]
     for board, fused, bound in _ROWS:

@@ -33,6 +33,14 @@ BOARDS = pytest.mark.parametrize(
         pytest.param("mps2_an386", id="qemu", marks=needs_qemu),
     ],
 )
+WITH_SOFT_FLOAT = pytest.mark.parametrize(
+    "board",
+    [
+        pytest.param("arduino_nano_33_ble", id="unicorn"),
+        pytest.param("raspberry_pi_pico", id="unicorn, code in RAM and no float unit"),
+        pytest.param("mps2_an386", id="qemu", marks=needs_qemu),
+    ],
+)
 Write = Callable[..., Path]
 
 
@@ -83,7 +91,7 @@ def test_arrays_are_read_as_they_are_in_the_guest(scenario: Scenario, board: str
     assert found.has("<trn_parameters>:", *(f"0x{word:08x}" for word in words))
 
 
-@BOARDS
+@WITH_SOFT_FLOAT
 def test_what_gdb_writes_reaches_the_guest(scenario: Scenario, digest: str, board: str) -> None:
     found = debug(
         scenario,
@@ -243,5 +251,7 @@ def test_a_backend_without_a_debugger_is_bad_input(scenario: Scenario) -> None:
     def attach(_: Attach) -> None:
         raise AssertionError("nothing to attach to")
 
-    with pytest.raises(InputError, match="debug works on: unicorn, qemu, simavr, yasimavr; this scenario runs on native"):
+    with pytest.raises(
+        InputError, match="debug works on: unicorn, qemu, simavr, yasimavr; this scenario runs on native"
+    ):
         debug_scenario(scenario, board="native", on_attach=attach)
