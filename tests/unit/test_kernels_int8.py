@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from kernels.integer import Case, Program
 from kernels.integer_cases import Options, Parameters, elements, layer, pools, steps
+from kernels.literal import avr_compiles
 from kernels.windows import shape_of
 
 
@@ -82,6 +83,10 @@ def test_an_8_bit_kernel_leaves_what_the_twin_says_on_each_core(core: str) -> No
 def test_neither_core_nor_optimization_changes_a_bit_of_an_8_bit_kernel(core: str, optimize: str) -> None:
     for index in range(len(CASES)):
         PROGRAM.check_on_core(core, index, optimize=optimize)
+
+
+def test_8_bit_kernels_compile_without_warning_where_int_has_16_bits() -> None:
+    avr_compiles(PROGRAM.source())
 
 
 def test_a_kernel_that_leaves_other_bits_is_noticed() -> None:

@@ -133,7 +133,7 @@ class Program:
     def host(self, flags: tuple[str, ...] = ("-O2",)) -> ctypes.CDLL:
         """The library for the host."""
         if os.environ.get("TRN_KERNELS_SANITIZE"):
-            flags = ("-O1", *SANITIZERS)
+            flags = ("-O0", *SANITIZERS)
         target = scratch() / f"{self.name}{flags[0]}.so"
         return ctypes.CDLL(str(compile_c([self.source()], target, flags=[*flags, "-shared", "-fPIC"])))
 

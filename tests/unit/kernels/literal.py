@@ -237,8 +237,8 @@ def run_image(source: Path, core: str, optimize: str, symbol: str, array: NDArra
     return np.frombuffer(bytes(uc.mem_read(_DATA, array.nbytes)), array.dtype).copy()
 
 
-def avr_compiles() -> None:
-    """Compiles the same functions for the ATmega2560, where int has 16 bits."""
+def avr_compiles(source: Path | None = None) -> None:
+    """Compiles these functions, or those of another file, for the ATmega2560, where int has 16 bits."""
     command = [
         "avr-gcc",
         "-mmcu=atmega2560",
@@ -249,7 +249,7 @@ def avr_compiles() -> None:
         str(Path(__file__).resolve().parents[3] / "firmware/include"),
     ]
     done = subprocess.run(
-        [*command, "-c", str(_source()), "-o", str(scratch() / "literal-avr.o")],
+        [*command, "-c", str(source or _source()), "-o", str(scratch() / "literal-avr.o")],
         capture_output=True,
         text=True,
         check=False,

@@ -135,7 +135,7 @@ TRN_KERNEL trn_size_t trn_i8_count(trn_i8_structures_t which, trn_size_t n)
 /* The k-th structure that takes part. */
 TRN_KERNEL trn_size_t trn_i8_structure(trn_i8_structures_t which, trn_size_t k)
 {
-    return which.list == NULL ? k : which.list[k];
+    return which.list == NULL ? k : (trn_size_t)which.list[k];
 }
 
 /* The window that gives rows first .. end-1 of s's output from the rows of the input they need: x then points to the first of these

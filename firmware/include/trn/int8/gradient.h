@@ -77,7 +77,7 @@ TRN_KERNEL void trn_i8_gather(const int8_t *e, int8_t *to, trn_size_t n_pixels, 
 {
     for (trn_size_t p = 0; p < n_pixels; p++) {
         for (trn_size_t k = 0; k < which.count; k++) {
-            *to++ = e[p * n_channels + which.list[k]];
+            *to++ = e[p * n_channels + (trn_size_t)which.list[k]];
         }
     }
 }
