@@ -11,7 +11,8 @@
  *
  * Counters are kept per translated block and phase: executions, entries by a jump, exits by a jump. What they cost is worked out in
  * Python afterwards. The interface is declared here because the distributions ship no header for it; source: QEMU's documentation,
- * "QEMU TCG Plugins", version 1 of the interface.
+ * "QEMU TCG Plugins": version 1 of the interface (QEMU 6 to 8), and what later ones changed of it. QEMU 9.0 refuses versions below 2;
+ * from version 3 on (QEMU 9.1) the bytes of an instruction are copied.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -47,9 +48,25 @@ const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
 
+/* The same function as interface 3 has it. */
+typedef size_t (*copy_insn_data_t)(const struct qemu_plugin_insn *insn, void *to, size_t n_bytes);
+enum { INTERFACE_COPIES = 3, INSN_BYTES = 4 };
+
+/* Came with interface 2, and is only asked for. */
+__attribute__((weak)) void *qemu_plugin_scoreboard_new(size_t element_size);
+
+/* How what QEMU tells a plugin begins, in every version. */
+typedef struct {
+    const char *target_name;
+    struct {
+        int min;
+        int cur;
+    } version;
+} qemu_info_t;
+
 EXPORT extern int qemu_plugin_version;
 EXPORT int qemu_plugin_version = 1;
-EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv);
+EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv);
 
 /* --- the harness's side: mirrored in qemu/control.py ----------------------------------------------------------------- */
 
@@ -109,6 +126,25 @@ _Static_assert(sizeof(trn_block_t) == 168 && sizeof(trn_notice_t) == 16 && sizeo
 
 static trn_shared_t *shared;
 static int control;
+static copy_insn_data_t copy_insn_data; /* qemu_plugin_insn_data() where the interface copies, else NULL */
+
+/* QEMU reads the version once the plugin is loaded, which is behind this. */
+__attribute__((constructor)) static void choose_interface(void)
+{
+    if (qemu_plugin_scoreboard_new != NULL) {
+        qemu_plugin_version = 2;
+    }
+}
+
+/* The bytes of an instruction: QEMU's own, or a copy in ``copy``. */
+static const uint8_t *insn_bytes(const struct qemu_plugin_insn *insn, uint8_t copy[INSN_BYTES])
+{
+    if (copy_insn_data == NULL) {
+        return qemu_plugin_insn_data(insn);
+    }
+    (void)copy_insn_data(insn, copy, INSN_BYTES);
+    return copy;
+}
 
 /* What the hot path needs, apart from the shared memory; only the one virtual CPU's thread touches it. */
 static struct {
@@ -269,7 +305,8 @@ static void on_sleep(unsigned int cpu, void *user)
 /* Where B, B<c> and B.W go; Armv7-M Architecture Reference Manual, A7.7.12. CBZ only goes forward. */
 static uint32_t branch_target(const struct qemu_plugin_insn *insn)
 {
-    const uint8_t *const code = qemu_plugin_insn_data(insn);
+    uint8_t copy[INSN_BYTES] = {0};
+    const uint8_t *const code = insn_bytes(insn, copy);
     const uint32_t next = (uint32_t)qemu_plugin_insn_vaddr(insn) + 4;
     const uint32_t first = (uint32_t)(code[0] | code[1] << 8);
     if (qemu_plugin_insn_size(insn) == 2) {
@@ -334,7 +371,8 @@ static trn_block_t *find_block(uint32_t start, uint32_t end, uint32_t n_instruct
 static bool is_wfi(const struct qemu_plugin_insn *insn)
 {
     static const uint8_t wfi[2] = {0x30, 0xBF};
-    return qemu_plugin_insn_size(insn) == sizeof wfi && memcmp(qemu_plugin_insn_data(insn), wfi, sizeof wfi) == 0;
+    uint8_t copy[INSN_BYTES] = {0};
+    return qemu_plugin_insn_size(insn) == sizeof wfi && memcmp(insn_bytes(insn, copy), wfi, sizeof wfi) == 0;
 }
 
 static void on_translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
@@ -365,9 +403,12 @@ static int option(int argc, char **argv, const char *name)
     return -1;
 }
 
-int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv)
+int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
 {
-    (void)info;
+    if (info->version.cur >= INTERFACE_COPIES) {
+        const void *(*const declared)(const struct qemu_plugin_insn *) = qemu_plugin_insn_data;
+        memcpy(&copy_insn_data, &declared, sizeof copy_insn_data);
+    }
     const int memory = option(argc, argv, "shared");
     if (option(argc, argv, "bytes") != (int)sizeof *shared) {
         fputs("trainbed: qemu_counter.c and qemu/control.py disagree about their structs\n", stderr);
