@@ -66,14 +66,19 @@ def test_starts_leave_no_process_descriptor_file_or_memory(times: int, firmware:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_machines_built_anew_in_one_worker_leave_nothing(firmware: Firmware) -> None:
-    sizes = []
+def test_many_machines_do_not_pile_up_in_one_worker(firmware: Firmware) -> None:
+    sizes, pids = [], []
     for _ in range(100):
         with opened("renode", BOARD, firmware.image) as guest:
+            sizes.append(_resident_bytes(guest.worker_pid))
+            pids.append(guest.worker_pid)
             with pytest.raises(GuestFault):  # what broke is not used again
                 guest.exchange(b"u\0", budget=BUDGET)
-            sizes.append(_resident_bytes(guest.worker_pid))
-    assert max(sizes[-10:]) - max(sizes[20:30]) < 128 << 20
+    assert max(sizes) - min(sizes) < 160 << 20
+    ended = dict.fromkeys(pids[:-1])
+    ended.pop(pids[-1], None)
+    assert len(ended) >= 3
+    assert not any(Path(f"/proc/{pid}").exists() for pid in ended)
 
 
 def test_a_worker_that_is_ended_takes_its_files_along(firmware: Firmware) -> None:

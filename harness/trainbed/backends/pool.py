@@ -31,6 +31,8 @@ class Worker:
     def __init__(self, backend: str = "") -> None:
         """``backend``: what it is for; an emulator stays loaded in the worker that ran it."""
         self.backend = backend
+        self.worn = False
+        """Not to be used again: its emulator has kept too much."""
         self._scratch = tempfile.mkdtemp(prefix=SCRATCH)
         ours, theirs = socket.socketpair()
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
@@ -150,7 +152,8 @@ class Pool:
         """Keeps a worker for the next lease, or ends it when it is broken or in the middle of something."""
         with self._lock:
             self._leased.discard(worker)
-            if worker.usable and len(self._idle) < _IDLE_LIMIT and self._owner == os.getpid():
+            fit = worker.usable and not worker.worn
+            if fit and len(self._idle) < _IDLE_LIMIT and self._owner == os.getpid():
                 self._idle.append(worker)
                 return
         if self._owner == os.getpid():

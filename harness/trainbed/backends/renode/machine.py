@@ -23,8 +23,12 @@ _REGISTERS = (*(f"r{i}" for i in range(13)), "sp", "lr", "pc")
 class Machine:
     """Renode runs one emulation per process: a new machine ends the one before."""
 
+    n_built = 0
+    """In this process."""
+
     def __init__(self, config: RenodeConfig) -> None:
         self._config = config
+        Machine.n_built += 1
         try:
             load()
         except ImportError as error:
