@@ -17,7 +17,8 @@ import tempfile
 import time
 from typing import IO
 
-from trainbed.backends.base import Budget, Cost, GuestImage
+from trainbed.backends.base import Budget, GuestImage
+from trainbed.backends.uncounted import UncountedGuest
 from trainbed.errors import EmulatorCrash, GuestError, GuestFault, GuestHang, InputError
 
 _PIECE = 16384
@@ -32,7 +33,7 @@ _SANITIZER = re.compile(r"(?:AddressSanitizer|LeakSanitizer|UndefinedBehaviorSan
 _FRAME = re.compile(r"#\d+ 0x[0-9a-f]+ in (\S+) (?:[^\s:()]*/)?([^\s:()/]+:\d+)")
 
 
-class HostProcessGuest:
+class HostProcessGuest(UncountedGuest):
     """One process per run; counts nothing."""
 
     def __init__(self, image: GuestImage) -> None:
@@ -42,7 +43,6 @@ class HostProcessGuest:
         self._wait_fd = -1
         self._stderr: IO[bytes] | None = None
         self._output = bytearray()
-        self._busy_s = 0.0
 
     @property
     def backend(self) -> str:
@@ -105,18 +105,6 @@ class HostProcessGuest:
         self._output.clear()
         return answer
 
-    def cost(self) -> Cost:
-        """Class ``none``: a host process counts nothing that would hold on a part."""
-        return Cost(cost_class="none", model="", busy_s=self._busy_s)
-
-    def stack_bytes(self) -> int:
-        """Unknown."""
-        return -1
-
-    def lost_bytes(self) -> int:
-        """Unknown: the port throws them away without counting."""
-        return -1
-
     def read_memory(self, address: int, n_bytes: int) -> bytes:
         """Not offered: a host process has no fixed addresses. Raises InputError."""
         raise InputError("the native backend cannot read guest memory: a host process has no fixed addresses")
@@ -140,15 +128,6 @@ class HostProcessGuest:
         if self._stderr is not None:
             self._stderr.close()
             self._stderr = None
-
-    def __enter__(self) -> HostProcessGuest:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        self.close()
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

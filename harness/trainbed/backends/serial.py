@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from trainbed.backends.base import Budget, Cost, GuestImage
+from trainbed.backends.base import Budget, GuestImage
+from trainbed.backends.uncounted import UncountedGuest
 from trainbed.errors import GuestError, GuestHang, InputError, LinkLost, MissingTool
 
 PORT_VARIABLE = "TRAINBED_SERIAL_PORT"
@@ -55,8 +56,10 @@ def is_installed() -> bool:
     return importlib.util.find_spec("serial") is not None
 
 
-class SerialGuest:
+class SerialGuest(UncountedGuest):
     """The board behind one port."""
+
+    _port: Any = None
 
     def __init__(self, image: GuestImage, *, port: str, baud: int, patience: Patience = Patience()) -> None:
         """``baud`` in bits per second. Nothing is opened yet."""
@@ -66,7 +69,6 @@ class SerialGuest:
         self._patience = patience
         self._quiet_s = max(patience.quiet_s, 20 * 10 / baud)
         self._port: Any = None
-        self._busy_s = 0.0
 
     @property
     def backend(self) -> str:
@@ -115,18 +117,6 @@ class SerialGuest:
         if not received and time.monotonic() >= deadline:
             raise GuestHang(f"the board on {self._port_name} did not answer within {budget.wall_s:g} s")
         return late + received
-
-    def cost(self) -> Cost:
-        """Class ``none``: nothing is counted from outside."""
-        return Cost(cost_class="none", model="", busy_s=self._busy_s)
-
-    def stack_bytes(self) -> int:
-        """Unknown."""
-        return -1
-
-    def lost_bytes(self) -> int:
-        """Unknown."""
-        return -1
 
     def read_memory(self, address: int, n_bytes: int) -> bytes:
         """Not offered. Raises InputError."""

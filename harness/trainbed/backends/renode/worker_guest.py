@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from trainbed.backends.worker_guest import WorkerGuest
 
-
 _MACHINES = 30
 """A worker is used for so many machines: each keeps some 3 MB of Renode's memory when the next one takes its place."""
 
