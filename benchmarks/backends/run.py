@@ -28,7 +28,13 @@ from trainbed.result import weights_sha256
 from trainbed.scenario.loader import load_scenario
 from trainbed.session import Session
 
-_INT8 = ["training.precision=int8_pow2", "training.optimizer={sgd: {lr: 0.05}}", "training.batch_size=1", "expect={}"]
+_INT8 = [
+    "training.precision=int8_pow2",
+    "training.optimizer={sgd: {lr: 0.05}}",
+    "training.batch_size=1",
+    "data.train=96",
+    "expect={}",
+]
 CASES: tuple[tuple[str, str, list[str]], ...] = (
     ("float32 in hardware: depthconv on a Cortex-M4F", "depthconv", []),
     ("8-bit integers: digits_mlp in int8_pow2 on a Cortex-M4F", "digits_mlp", _INT8),
