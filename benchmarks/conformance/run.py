@@ -3,9 +3,10 @@
 
     PYTHONPATH=harness python benchmarks/conformance/run.py [--backend B] [--board X] [--case NAME] [--check | --write]
 
-Runs every network of tests/conformance/conformance_cases.py on every board of every backend that is installed here,
-narrowed by the options, keeps what came out in results.json beside this file (the other entries stay) and writes the
-table into docs/fidelity.md. A network joins by being added to CASES, a board or a backend by its file in platforms/.
+Runs the networks of tests/conformance on every board of every backend that is installed here, narrowed by the options,
+keeps what came out in results.json beside this file (the other entries stay) and writes the tables, one for each
+precision, into docs/fidelity.md. A network joins by being added to NETWORKS, a board or a backend by its file in
+platforms/.
 A result that is not the twin's must have its reason in DEPARTURES, or the table is not written and the exit code is 1.
 Two options run nothing: ``--check`` exits with 1 when the documentation's table is not the one of results.json,
 ``--write`` makes it so.
@@ -18,14 +19,17 @@ import fnmatch
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "conformance"))
 
+import int8_cases  # noqa: E402
+import test_int8_pow2_everywhere as pow2_cases  # noqa: E402
 from conformance_cases import CASES, write_case  # noqa: E402
 
 from trainbed.backends.registry import availability  # noqa: E402
@@ -33,6 +37,17 @@ from trainbed.boards import board_names, load_board  # noqa: E402
 from trainbed.errors import InputError, TrainbedError  # noqa: E402
 from trainbed.scenario.loader import load_scenario  # noqa: E402
 from trainbed.session import Session  # noqa: E402
+
+NETWORKS: Mapping[str, Callable[[Path], Path]] = {
+    **{name: partial(write_case, name) for name in CASES},
+    **{
+        name: partial(int8_cases.write_int8_case, name)
+        for name, case in int8_cases.CASES.items()
+        if case.quick or name in ("mixed", "qas")
+    },
+    **{f"pow2_{name}": partial(pow2_cases._written, name) for name in pow2_cases.TRAINED},
+}
+"""Name -> writes the scenario, and the data it names, into a folder; the path of the scenario."""
 
 RESULTS = Path(__file__).with_name("results.json")
 DOCUMENT = ROOT / "docs" / "fidelity.md"
@@ -90,29 +105,33 @@ def reason(precision: str, board: str) -> str | None:
 
 def table(results: dict[str, Any]) -> str:
     """The part of the documentation between its two marks."""
-    networks = sorted({name for runs in results["runs"].values() for name in runs}, key=list(CASES).index)
     lines = [
         BEGIN,
         "",
         "`=`: the weights are the twin's to the bit. A number: the largest distance in units in the last place,",
         "the reason below. `-`: the board has no room for the network, or does not know the precision. Empty: not run.",
         "",
-        f"| backend, version | board | {' | '.join(f'{name} ({_precision(results, name)})' for name in networks)} |",
-        f"|---|---|{'|'.join(':-:' for _ in networks)}|",
     ]
     departures: dict[str, None] = {}
-    for key in sorted(results["runs"]):
-        backend, board = key.split("/")
-        runs = results["runs"][key]
-        cells = []
-        for name in networks:
-            run = runs.get(name)
-            cells.append(_cell(run))
-            if run and run.get("ulp"):
-                why = reason(run["precision"], board)
-                departures[f"- {run['precision']} on `{board}`: {why}"] = None
-        lines.append(f"| {backend} {results['versions'][backend]} | `{board}` | {' | '.join(cells)} |")
-    lines += ["", *(departures or ["No departures: every run ended with the bits of the NumPy twin."]), "", END]
+    by_precision: dict[str, list[str]] = {}
+    for name in NETWORKS:
+        if precision := _precision(results, name):
+            by_precision.setdefault(precision, []).append(name)
+    for precision, networks in by_precision.items():
+        lines += [
+            f"| {precision} on | board | {' | '.join(name.replace('_', ' ') for name in networks)} |",
+            f"|---|---|{'|'.join(':-:' for _ in networks)}|",
+        ]
+        for key in sorted(results["runs"]):
+            backend, board = key.split("/")
+            runs = [results["runs"][key].get(name) for name in networks]
+            if any(runs):
+                cells = " | ".join(map(_cell, runs))
+                lines.append(f"| {backend} {results['versions'][backend]} | `{board}` | {cells} |")
+            if any(run and run.get("ulp") for run in runs):
+                departures[f"- {precision} on `{board}`: {reason(precision, board)}"] = None
+        lines.append("")
+    lines += [*(departures or ["No departures: every run ended with the bits of the NumPy twin."]), "", END]
     return "\n".join(lines)
 
 
@@ -125,7 +144,7 @@ def _cell(run: dict[str, Any] | None) -> str:
 
 
 def _precision(results: dict[str, Any], name: str) -> str:
-    return next(str(runs[name]["precision"]) for runs in results["runs"].values() if name in runs)
+    return next((str(runs[name]["precision"]) for runs in results["runs"].values() if name in runs), "")
 
 
 def document(text: str, part: str) -> str:
@@ -144,12 +163,12 @@ def measure(results: dict[str, Any], arguments: argparse.Namespace) -> int:
         if place.backend not in (arguments.backend or place.backend) or arguments.board not in (None, place.board):
             continue
         results["versions"][place.backend] = availability(place.backend).version
-        for name in CASES:
+        for name, write in NETWORKS.items():
             if arguments.case not in (None, name):
                 continue
             with tempfile.TemporaryDirectory() as scratch:
                 try:
-                    run = outcome(write_case(name, Path(scratch)), place)
+                    run = outcome(write(Path(scratch)), place)
                 except TrainbedError as error:
                     print(f"{place.key} {name}: {error}", file=sys.stderr)
                     unexplained += 1
