@@ -204,7 +204,10 @@ struct trn_board {
         if (outside) {
             tell_time();
         }
-        cycle_count_t cycles = device.exec_cycle();
+        cycle_count_t cycles = core.exec_cycle();
+        if (device.state() == Device::State_Reset) {
+            device.exec_cycle(); /* carries it out */
+        }
         if ((cost & TRN_COST_CYCLES) != 0) {
             cycles = cost & TRN_COST_CYCLES;
         }
