@@ -153,7 +153,7 @@ def test_a_frame_too_short_or_too_long_is_refused_and_the_next_is_right(scenario
         for frame, answer in frames.items():
             port.write(bytes([START, 0]) + frame + bytes([END]))
             assert port.read(99) == answer
-            with pytest.raises(ValueError, match="^ee"):
+            with pytest.raises(ValueError, match=r"^ee"):
                 bench.transfer(frame, 0)
             bench.transfer(image, 0)
             assert bench.prediction == right

@@ -95,8 +95,9 @@ def test_the_bound_agrees_with_the_compiler_s_own_figures(tmp_path: Path) -> Non
     source = tmp_path / "a.c"
     source.write_text(
         "#include <stdint.h>\n"
-        "__attribute__((noinline)) uint8_t deep(volatile uint8_t *p) { volatile uint8_t b[40]; b[p[0] & 7] = 3; return b[1]; }\n"
-        "__attribute__((noinline)) uint8_t small(uint8_t x) { volatile uint8_t b[2]; b[0] = x; return deep(b) + b[1]; }\n"
+        "#define APART __attribute__((noinline))\n"
+        "APART uint8_t deep(volatile uint8_t *p) { volatile uint8_t b[40]; b[p[0] & 7] = 3; return b[1]; }\n"
+        "APART uint8_t small(uint8_t x) { volatile uint8_t b[2]; b[0] = x; return deep(b) + b[1]; }\n"
         "int main(void) { return small(7) + small(9); }\n"
     )
     flags = ["-mmcu=avr5", "-O2", "-fstack-usage", "-nostdlib", "-Wl,-e,main"]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Speed of the AVR backends: emulated MHz with counting on, images a second over the UART, two boards side by side.
 
-    PYTHONPATH=harness python benchmarks/avr/run.py [--write results.md]
+    PYTHONPATH=harness python benchmarks/avr_speed/run.py [--write results.md]
 
 Speeds are of the emulating process's CPU time, so that other work on the machine weighs little; two boards side by
 side are of the wall clock, which it distorts.
