@@ -15,8 +15,8 @@ from trainbed.boards import load_board
 
 pytestmark = needs_avr
 
-# Cycles of one instruction on AVRe+ with 16 and with 22 bits of program counter, and on AVRxt: the manual's table again, by
-# hand, so that a slip in trainbed.avr.instructions shows.
+# Cycles of one instruction on AVRe+ with 16 and with 22 bits of program counter, and on AVRxt: the manual's table once
+# more, by hand, so that a slip in trainbed.avr.instructions shows.
 MANUAL = {
     "add": (1, 1, 1), "movw": (1, 1, 1), "mul": (2, 2, 2), "muls": (2, 2, 2), "mulsu": (2, 2, 2), "adiw": (2, 2, 2),
     "sbiw": (2, 2, 2), "com": (1, 1, 1), "lsr": (1, 1, 1), "swap": (1, 1, 1), "cpi": (1, 1, 1), "ldi": (1, 1, 1),
