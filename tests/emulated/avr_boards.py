@@ -25,6 +25,10 @@ BUDGET = Budget(cycles=200_000_000, steps=200_000_000, wall_s=120.0)
 _MISSING = [found.reason for found in map(availability, ("simavr", "yasimavr")) if not found.usable]
 needs_avr = pytest.mark.skipif(bool(_MISSING), reason="; ".join(_MISSING) or "no AVR emulator")
 each_board = pytest.mark.parametrize("board", BOARDS)
+each_core = pytest.mark.parametrize(
+    "board", ["arduino_uno", "atmega4809_xplained", pytest.param("arduino_mega", marks=pytest.mark.slow)]
+)
+"""For what takes long: the ATmega2560 is left to the slow tests."""
 
 
 def bare(board: str, folder: Path, main: str, *, baud: int = 0, optimize: str = "O2") -> Firmware:
@@ -52,4 +56,4 @@ def opened(board: str, image: GuestImage) -> Iterator[WorkerGuest]:
         yield guest
 
 
-__all__ = ["BOARDS", "BUDGET", "bare", "config_for", "each_board", "needs_avr", "opened"]
+__all__ = ["BOARDS", "BUDGET", "bare", "config_for", "each_board", "each_core", "needs_avr", "opened"]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from avr_boards import each_board, needs_avr
+from avr_boards import each_core, needs_avr
 from gdb_session import debug
 
 from trainbed.debug.session import AVR_GDBS
@@ -24,7 +24,7 @@ TINY = Path("scenarios/tiny.yaml")
 
 
 @needs_gdb
-@each_board
+@each_core
 def test_a_session_that_looks_and_steps_trains_the_same_weights(board: str) -> None:
     scenario = load_scenario(TINY, ["training.epochs=1"])
     found = debug(
@@ -63,7 +63,7 @@ def test_what_gdb_changes_is_changed(tmp_path: Path) -> None:
     assert found.weights_sha256 != run_scenario(scenario, board="arduino_uno").weights.sha256
 
 
-@each_board
+@each_core
 def test_what_is_kept_of_a_guest_that_broke_names_its_callers(board: str, tmp_path: Path) -> None:
     """A budget too small ends a run in the middle of a kernel."""
     scenario = load_scenario(TINY, ["training.epochs=1"])

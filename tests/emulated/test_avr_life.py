@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from avr_boards import BOARDS, BUDGET, each_board, needs_avr, opened
+from avr_boards import BOARDS, BUDGET, each_core, needs_avr, opened
 from port_guest import READY, answer, port_guest
 
 from trainbed.backends import registry
@@ -23,7 +23,7 @@ def _holdings(pid: int) -> tuple[int, int]:
     return pages, len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
-@each_board
+@each_core
 def test_500_starts_leave_nothing(board: str, tmp_path: Path) -> None:
     image = port_guest(load_board(board), tmp_path, capacity=64).image
     with opened(board, image) as guest:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from avr_boards import needs_avr
+from avr_boards import each_core, needs_avr
 
 from trainbed.cli import main
 from trainbed.errors import DataError, ExitCode, InputError
@@ -45,7 +45,7 @@ expect: {}
 """
 
 
-@pytest.mark.parametrize("board", ["arduino_uno", "arduino_mega", "atmega4809_xplained"])
+@each_core
 def test_a_network_on_a_board_is_measured_beside_the_same_on_the_host(board: str) -> None:
     scenario = load_scenario(Path("scenarios/avr_sensor.yaml"), ["data.test=42"])
     told: list[tuple[int, int]] = []
