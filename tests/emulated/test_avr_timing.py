@@ -81,7 +81,7 @@ def test_the_class_and_the_model_say_what_was_verified(tmp_path: Path) -> None:
         with opened(board, bare(board, tmp_path / board, LOOP).image) as guest:
             cost = guest.cost()
             classes[board] = cost.cost_class
-            assert ("AVRxt" if board == "atmega4809_xplained" else "AVRe+") in cost.model
+            assert cost.model == ("avrxt/1 + atmega4809-flash/1" if board == "atmega4809_xplained" else "avre+/1")
     assert classes == {"arduino_uno": "exact", "arduino_mega": "exact", "atmega4809_xplained": "modelled"}
 
 

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from trainbed.avr.image import RAM_SPACE
 from trainbed.backends.avr import library as native
 from trainbed.backends.avr.board import STACK_PAINT, AvrBoard
-from trainbed.backends.avr.config import XT, AvrConfig
+from trainbed.backends.avr.config import CLASSIC, XT, AvrConfig
 from trainbed.backends.avr.faults import failure_of
 from trainbed.backends.avr.self_test import measure
 from trainbed.backends.base import Budget, Cost, GuestState
@@ -29,11 +29,8 @@ _TRANSFERS, _TRANSFER_BYTES = 16, 256
 _RECEIVER = struct.Struct("<HII")
 """buffer, capacity and n_bytes of trn_port_receiver_t, pointers of 16 bits."""
 _MCLKCTRLB = 0x61
-_MODELS = {
-    "classic": "AVRe+ instruction timing of simavr, interrupts added",
-    XT: "AVRxt of the Instruction Set Manual, +1 cycle for loads from mapped flash (memory_cycles)",
-}
-_CLASSES = {"classic": "exact", XT: "modelled"}
+_TIMING = {CLASSIC: ("exact", "avre+/1"), XT: ("modelled", "avrxt/1 + atmega4809-flash/1")}
+"""Class and model of the counts: docs/fidelity.md says what is in them."""
 
 
 class AvrGuest:
@@ -178,7 +175,7 @@ def _timing(config: AvrConfig) -> tuple[str, str]:
     """Class and model of the counts; instructions alone where the emulator's cycles are not the manual's."""
     wrong = [measured for measured in measure(config) if not measured.is_right]
     if not wrong:
-        return _CLASSES[config.core], _MODELS[config.core]
+        return _TIMING[config.core]
     first = wrong[0]
     found = f"{first.case.name} counted {first.cycles:g} cycles, the manual says {first.case.cycles}"
     return (
