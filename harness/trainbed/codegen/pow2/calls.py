@@ -88,15 +88,29 @@ class Pow2Calls:
         return call
 
     def _weighted(self, call: Pow2Call, layer: Layer, x: str) -> None:
+        if layer.kind is Kind.DENSE:
+            self._dense(call, layer, x)
+            return
         w = call.take("const int8_t *w", self._places.parameter(layer, "weights"))
         b = call.take("const int32_t *b", self._places.parameter(layer, "bias"))
         y = call.take("int8_t *y", self._places.value(layer.name))
-        sparse = layer.name in self._design.sparse
-        scratch = f"{call.take('uint8_t *list', self._places.slot(list_of(layer)))}, " if sparse else ""
-        shape = f"{layer.in_size}, {layer.out_size}" if layer.kind is Kind.DENSE else c_window(layer)
-        verb = "forward_sparse" if sparse else "forward"
+        numbers = f"{c_window(layer)}, {self._range(layer)}, {self._kind(layer)}"
+        call.lines.append(f"trn_pow2_{layer.kind.value}_forward({x}, {w}, {b}, {y}, {numbers});")
+
+    def _dense(self, call: Pow2Call, layer: Layer, x: str) -> None:
+        pieces = self._places.pieces(layer)
+        names = [call.take(f"const int8_t *w{i or ''}", address) for i, (_, _, address) in enumerate(pieces)]
+        b = call.take("const int32_t *b", self._places.parameter(layer, "bias"))
+        y = call.take("int8_t *y", self._places.value(layer.name))
+        listed = "NULL, 0"
+        if layer.name in self._design.sparse:
+            scratch = call.take("uint8_t *list", self._places.slot(list_of(layer)))
+            call.lines.append(f"const trn_size_t n_listed = trn_pow2_list({x}, {scratch}, {layer.in_size});")
+            listed = f"{scratch}, n_listed"
         numbers = f"{self._range(layer)}, {self._kind(layer)}"
-        call.lines.append(f"trn_pow2_{layer.kind.value}_{verb}({x}, {w}, {b}, {y}, {scratch}{shape}, {numbers});")
+        for w, (first, count, _) in zip(names, pieces, strict=True):
+            places = f"{w}, {b} + {first}, {y} + {first}" if first else f"{w}, {b}, {y}"
+            call.lines.append(f"trn_pow2_dense_blocks({x}, {listed}, {places}, {layer.in_size}, {count}, {numbers});")
 
     def _add(self, call: Pow2Call, step: Step, x: str) -> None:
         other = call.take("const int8_t *other", self._places.value(step.sources[1]))

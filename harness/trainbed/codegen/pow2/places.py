@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from trainbed.codegen.constants import c_type, define_constant
 from trainbed.codegen.names import NameTable
 from trainbed.network.layers import INPUT, Layer
@@ -10,6 +12,8 @@ from trainbed.planner.graph import Role, Slot
 from trainbed.planner.parameters import Arrays, Field
 from trainbed.planner.pow2.plan import Pow2Plan
 
+_LARGEST_ARRAY = 32_767
+"""Bytes: a pointer difference has 16 bits on AVR."""
 _TYPES = {Role.VALUE: "int8_t", Role.ERROR: "int16_t", Role.SCRATCH: "uint8_t"}
 
 
@@ -36,6 +40,17 @@ class Pow2Places:
         """Address of a slot."""
         return f"{slot.role.value}_{self._names.of(slot.tensor)}"
 
+    def pieces(self, layer: Layer) -> list[tuple[int, int, str]]:
+        """A dense layer's weights as (first output, outputs, address): one piece, or several where flash arrays of more
+        than 32 KB have to be split, which avr-gcc does not take.
+        """
+        field = self._plan.parameters.of(layer.name, "weights")
+        name = self._field_name(field)
+        return [
+            (first, count, f"(const {c_type(field.dtype)} *)(uintptr_t){name}{suffix}" if field.in_flash else name)
+            for first, count, suffix in _split(field)
+        ]
+
     def parameter(self, layer: Layer, what: str) -> str:
         """Address of a layer's weights or biases, in RAM or flash: C has one kind of pointer for both."""
         field = self._plan.parameters.of(layer.name, what)
@@ -45,9 +60,15 @@ class Pow2Places:
     def constants(self, arrays: Arrays) -> list[str]:
         """Definitions of the frozen parameters."""
         return [
-            define_constant(self._field_name(field), field, arrays[field.name], qualifier="TRN_FLASH")
+            define_constant(
+                f"{self._field_name(field)}{suffix}",
+                replace(field, shape=(count, *field.shape[1:])),
+                arrays[field.name][first : first + count],
+                qualifier="TRN_FLASH",
+            )
             for field in self._plan.parameters.fields
             if field.in_flash
+            for first, count, suffix in _split(field)
         ]
 
     def macros(self) -> str:
@@ -67,3 +88,13 @@ class Pow2Places:
 
     def _field_name(self, field: Field) -> str:
         return f"{field.what}_{self._names.of(field.layer)}"
+
+
+def _split(field: Field) -> list[tuple[int, int, str]]:
+    """Outputs of a field's pieces and what is added to its name; dense weights are cut between blocks of outputs."""
+    row = field.n_bytes // field.shape[0]
+    most = _LARGEST_ARRAY // row // max(field.rows, 1) * field.rows
+    if field.n_bytes <= _LARGEST_ARRAY or len(field.shape) != 2 or not most:
+        return [(0, field.shape[0], "")]
+    firsts = range(0, field.shape[0], most)
+    return [(first, min(most, field.shape[0] - first), f"_{number}") for number, first in enumerate(firsts)]
