@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps of an int8_pow2 plan as calls of the kernels in firmware/include/trn/pow2: operands are arguments of the generated
-functions, shapes and numbers constants inside them.
+"""Steps of an int8_pow2 plan as calls of the kernels in firmware/include/trn/pow2: operands are arguments of the
+generated functions, shapes and numbers constants inside them.
 """
 
 from __future__ import annotations
