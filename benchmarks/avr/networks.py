@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The dense MNIST networks of the thesis (784-W-10, relu, softmax), trained on the host and kept as npz.
 
-Trained on the thesis's 50,000 images with Adam, in fewer and larger batches than its 64 by 10 epochs: minutes for all widths. ``scaling``: ``zero`` has the
-background at 0 (pixel / 255); ``thesis`` is its own ((pixel - 127) / 8), where no input is 0.
+Trained on the thesis's 50,000 images with Adam, in fewer and larger batches than its 64 by 10 epochs: minutes for all
+widths. ``scaling``: ``zero`` has the background at 0 (pixel / 255); ``thesis`` is its own ((pixel - 127) / 8), where no
+input is 0.
 """
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +39,7 @@ def train(widths: list[int], scaling: str, *, epochs: int = 4, seed: int = 1) ->
     rng = np.random.default_rng(seed)
     sizes = [784, *widths, 10]
     parameters: list[F32] = []
-    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for n_in, n_out in itertools.pairwise(sizes):
         limit = np.sqrt(6 / (n_in + n_out))
         parameters += [rng.uniform(-limit, limit, (n_out, n_in)).astype(np.float32), np.zeros(n_out, np.float32)]
     moments = [(np.zeros_like(p), np.zeros_like(p)) for p in parameters]
@@ -104,7 +106,8 @@ def scenario(
         "network:\n  input: [28, 28, 1]\n  layers:\n    - flatten\n"
         f"{hidden}    - dense: {{units: 10, activation: softmax}}\n"
         f"weights: {{npz: {weights}}}\n"
-        "training:\n  precision: int8_pow2\n  loss: categorical_crossentropy\n  optimizer: {sgd: {lr: 0.01}}\n  epochs: 0\n  batch_size: 1\n"
+        "training:\n  precision: int8_pow2\n  loss: categorical_crossentropy\n"
+        "  optimizer: {sgd: {lr: 0.01}}\n  epochs: 0\n  batch_size: 1\n"
         f"quantisation: {{skip_zeros: {str(skip_zeros).lower()}, calibration_samples: 1000}}\n"
         f"build: {{optimize: {optimize}}}\n"
         f"data: {{npz: {MNIST}, scale: {scale!r}, offset: {offset!r}, train: 1000, test: {test}}}\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""int8_pow2: the host process, Cortex-M and AVR boards and the NumPy twin give the same bits, training and inferring."""
+"""int8_pow2: host process, Cortex-M and AVR boards and the NumPy twin give the same bits, training and inferring."""
 
 from __future__ import annotations
 
@@ -33,7 +33,13 @@ network:
     - dense: {units: 13, activation: tanh, trainable: false}
     - dense: {units: 6, activation: relu6}
     - dense: {units: 3, activation: softmax}
-training: {precision: int8_pow2, loss: categorical_crossentropy, optimizer: {sgd: {lr: 0.05, decay: 0.8}}, epochs: 2, batch_size: 1, seed: 3}
+training:
+  precision: int8_pow2
+  loss: categorical_crossentropy
+  optimizer: {sgd: {lr: 0.05, decay: 0.8}}
+  epochs: 2
+  batch_size: 1
+  seed: 3
 data: {generate: lines, size: 8, channels: 3, train: 20, test: 9}
 """,
     "sensor": """\
@@ -43,7 +49,13 @@ network:
     - dense: {units: 4, activation: sigmoid}
     - dense: {units: 5, activation: tanh}
     - dense: {units: 1, activation: sigmoid}
-training: {precision: int8_pow2, loss: binary_crossentropy, optimizer: {sgd: {lr: 0.1}}, epochs: 2, batch_size: 1, seed: 5}
+training:
+  precision: int8_pow2
+  loss: binary_crossentropy
+  optimizer: {sgd: {lr: 0.1}}
+  epochs: 2
+  batch_size: 1
+  seed: 5
 data: {generate: sensor, train: 42, test: 21, noise: 0.2}
 """,
     "regression": """\
@@ -54,7 +66,13 @@ network:
     - flatten
     - dense: {units: 7, activation: relu}
     - dense: {units: 1, activation: tanh}
-training: {precision: int8_pow2, loss: mse, optimizer: {sgd: {lr: 0.02}}, epochs: 2, batch_size: 1, seed: 7}
+training:
+  precision: int8_pow2
+  loss: mse
+  optimizer: {sgd: {lr: 0.02}}
+  epochs: 2
+  batch_size: 1
+  seed: 7
 quantisation: {skip_zeros: true}
 data: {generate: lines, size: 8, channels: 3, train: 20, test: 9}
 """,
@@ -64,7 +82,13 @@ network:
   layers:
     - dense: {units: 6, activation: relu}
     - dense: {units: 3, activation: softmax}
-training: {precision: int8_pow2, loss: categorical_crossentropy, optimizer: {sgd: {lr: 0.05}}, epochs: 2, batch_size: 1, seed: 2}
+training:
+  precision: int8_pow2
+  loss: categorical_crossentropy
+  optimizer: {sgd: {lr: 0.05}}
+  epochs: 2
+  batch_size: 1
+  seed: 2
 quantisation: {skip_zeros: true}
 data: {generate: lines, size: 5, channels: 2, train: 20, test: 9}
 """,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The int8_pow2 kernels give the twin's bits: sizes with every remainder of four, saturation, roundings, both signs of input."""
+"""The int8_pow2 kernels give the twin's bits: every remainder of four, saturation, roundings, both kinds of input."""
 
 from __future__ import annotations
 

@@ -61,12 +61,16 @@ def function(index: int, case: Case) -> str:
         lines.append(f"    {kind} *const {name} = ({kind} *)(void *)(block + {at});\n    (void){name};\n")
         at += -(-array.nbytes // 4) * 4
     flash = "".join(
-        f"static TRN_FLASH {TYPES[table.dtype.name]} {name}_{index}[] = {{{', '.join(map(str, table.reshape(-1).tolist()))}}};\n"
+        f"static TRN_FLASH {TYPES[table.dtype.name]} {name}_{index}[] = {{{_list(table)}}};\n"
         for name, table in case.constants.items()
     )
     statement = case.statement.replace("@", f"_{index}")
     signature = f"TRN_NOINLINE void case_{index}(uint8_t *block)"
     return f"{flash}{signature};\n{signature}\n{{\n{''.join(lines)}    {statement}\n}}\n"
+
+
+def _list(table: NDArray[Any]) -> str:
+    return ", ".join(map(str, table.reshape(-1).tolist()))
 
 
 def source(cases: Sequence[Case]) -> str:
@@ -75,7 +79,7 @@ def source(cases: Sequence[Case]) -> str:
     return head + "\n" + "\n".join(function(i, case) for i, case in enumerate(cases))
 
 
-# --- how arrays are drawn: small, full-scale and extreme codes -----------------------------------------------------------
+# --- how arrays are drawn: small, full-scale and extreme codes -------------------------------------------------------
 
 
 def codes(rng: Rng, *shape: int, unsigned: bool = False, zeros: float = 0.3) -> NDArray[Any]:
@@ -97,7 +101,7 @@ def biases(rng: Rng, n: int) -> NDArray[np.int32]:
     return (rng.integers(-(1 << 22), (1 << 22) + 1, n) >> rng.integers(0, 20, n)).astype(np.int32)
 
 
-# --- cases ---------------------------------------------------------------------------------------------------------------
+# --- cases -----------------------------------------------------------------------------------------------------------
 
 
 def _c_range(range_: Range) -> str:
@@ -405,9 +409,10 @@ def dense_update(n_in: int, n_out: int, rate: int, fraction: int, *, unsigned: b
         return {"w": pack_rows(w), "b": a["b"], "noise": (again.draw(n_in) >> 8).astype(np.uint8)}
 
     sign = "true" if unsigned else "false"
+    numbers = f"{n_in}, {n_out}, {rate}u, {fraction}, {sign}"
     call = (
         "uint16_t stream = trn_pow2_begin_stream((uint32_t)key[0], (uint32_t)key[1]);\n"
-        f"    trn_pow2_dense_update((const int8_t *)x, e, w, b, noise, &stream, {n_in}, {n_out}, {rate}u, {fraction}, {sign});"
+        f"    trn_pow2_dense_update((const int8_t *)x, e, w, b, noise, &stream, {numbers});"
     )
     return Case(f"update {n_in}x{n_out} {rate} {fraction} unsigned={unsigned}", call, make, after)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from elftools.elf.elffile import ELFFile
 from kernels.shim import SANITIZERS, WARNINGS, compile_c, scratch
+
 from pow2_kernels.cases import CASES, Arrays, source, to_bytes
 
 HERE = Path(__file__).resolve().parent

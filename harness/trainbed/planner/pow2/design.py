@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The numbers of a network in int8_pow2: how many bits of each tensor stand behind the point, and what follows from it."""
+"""The numbers of a network in int8_pow2: how many bits of each tensor stand behind the point, and what follows."""
 
 from __future__ import annotations
 
@@ -136,8 +136,8 @@ def _check_forward(layer: Layer, graph: Graph, loss: Loss) -> None:
 def _check_backward(layer: Layer, graph: Graph) -> None:
     if layer.kind is not Kind.DENSE:
         raise NetworkError(
-            f"int8_pow2 trains dense layers; no error passes a {layer.kind.value}: set trainable: false on it and on the"
-            " layers before it",
+            f"int8_pow2 trains dense layers; no error passes a {layer.kind.value}: set trainable: false on it and"
+            " on the layers before it",
             layer=layer.name,
         )
     if len(graph.consumers[layer.name]) > 1:

@@ -110,7 +110,7 @@ def noise_of(layer: Layer) -> Slot:
 
 
 def _step(step: Step, design: Pow2Design) -> Step:
-    """A step with what the kernels of int8_pow2 read and write: errors are wider than codes, steps are taken at once."""
+    """A step with what the kernels read and write: errors are wider than codes, steps are taken at once."""
     layer = step.layer
     if step.op is Op.FORWARD:
         writes = [slot for slot in step.writes if slot.role is Role.VALUE]

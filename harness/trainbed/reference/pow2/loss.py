@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Losses, outputs and errors of samples, from the codes of the last layer: ``[B, n]`` in, ``[B]`` float32 losses out."""
+"""Losses, outputs and errors of samples, from the codes of the last layer: ``[B, n]`` in, losses ``[B]`` out."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables the kernels look up instead of computing exp and log: the code generator writes them, the twin reads them."""
+"""Tables the kernels look up instead of computing exp and log: the code generator writes, the twin reads them."""
 
 from __future__ import annotations
 
