@@ -44,7 +44,7 @@ TRN_KERNEL void trn_i8_choose(const int8_t *e, trn_size_t n_pixels, trn_size_t n
     const float m = (float)total * s_e / (float)(n_pixels * n);
     choice->largest = m > choice->largest ? m : choice->largest;
     const float rate = choice->largest > 0.0f ? least + m / choice->largest * (most - least) : least;
-    choice->count = trn_i8_clamp(trn_i8_floor(rate * (float)n), 1, n);
+    choice->count = (trn_size_t)trn_i8_clamp(trn_i8_floor(rate * (float)n), 1, n);
     choice->kept += (uint32_t)choice->count;
     choice->of += (uint32_t)n;
     trn_i8_select(norms, n, choice->count, list);
