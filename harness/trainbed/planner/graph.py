@@ -100,6 +100,8 @@ class Step:
     """BACKWARD_INPUT: shares of the input channels that are worked out one after the other."""
     fused: Fused | None = None
     """The pool behind the layer that is run with it, some rows at a time."""
+    chain: tuple[Layer, ...] = ()
+    """Layers that are run together row by row; ``layer`` is the last of them."""
 
 
 class Graph:

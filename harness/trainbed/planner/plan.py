@@ -124,8 +124,11 @@ def arrange(
     *,
     immediate: bool,
     finish: Callable[[tuple[Step, ...]], tuple[Step, ...]] = lambda steps: steps,
+    bits: bool = True,
 ) -> Arranged:
-    """Steps and storages with the smallest arena found, checked. ``finish``: adds to the steps what kernels need."""
+    """Steps and storages with the smallest arena found, checked. ``finish``: adds to the steps what kernels need.
+    ``bits``: values may be kept as bits.
+    """
 
     def placed(bits: frozenset[str]) -> Arranged:
         plain = inference_steps(graph) if graph.inference else training_steps(graph, bits=bits, immediate=immediate)
@@ -134,7 +137,7 @@ def arrange(
 
     chosen: frozenset[str] = frozenset()
     best = placed(chosen)
-    for tensor in bit_candidates(graph):
+    for tensor in bit_candidates(graph) if bits else ():
         trial = placed(chosen | {tensor})
         if total_bytes(trial[1]) < total_bytes(best[1]):
             chosen, best = chosen | {tensor}, trial

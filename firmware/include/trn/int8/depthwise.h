@@ -141,6 +141,18 @@ TRN_KERNEL void trn_i8_depthwise_conv2d_forward(const uint8_t *x, const int8_t *
     }
 }
 
+/* Row i of the output alone, from a ring: row r of the input lies at x + r % ring rows of it. */
+TRN_KERNEL void trn_i8_depthwise_conv2d_row(const uint8_t *x, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s, int32_t z_x,
+                                            trn_i8_output_t out, trn_size_t i, trn_size_t ring)
+{
+    const trn_run_t taps = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
+    trn_i8_rows_t rows = {taps.first, taps.count, {NULL}};
+    for (trn_size_t u = 0; u < taps.count; u++) {
+        rows.at[u] = x + (taps.at + u) % ring * s.in_w * s.in_c;
+    }
+    trn_i8_depthwise_row(rows, w, b, y, s, z_x, out);
+}
+
 /* Bytes of scratch for the convolution in place: copies of the input rows that outputs have overwritten but later ones need. */
 #define TRN_I8_DEPTHWISE_INPLACE_SCRATCH(s) TRN_I8_WORDS((trn_size_t)((s).pad_top + 1) * (s).in_w * (s).in_c)
 

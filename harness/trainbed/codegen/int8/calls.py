@@ -17,7 +17,7 @@ from trainbed.planner.graph import Epilogue, Fused, Op, Role, Slot, Step
 from trainbed.planner.int8.design import Design, ErrorScale
 from trainbed.planner.int8.layout import trained_shape
 from trainbed.planner.int8.plan import Int8Plan
-from trainbed.planner.int8.scratch import pooled_rows_bytes
+from trainbed.planner.int8.scratch import TILE, in_tiles, pooled_rows_bytes
 
 
 @dataclass
@@ -88,16 +88,18 @@ class Int8Calls:
             b = call.take("const int32_t *b", self._places.field(layer.name, "bias"))
             if layer.name == self._graph.output:
                 return self._head(call, step, x, w, b)
+            if step.in_place:
+                return self._depthwise_in_place(step)
             y = call.take("uint8_t *y", self._places.value(layer.name))
-            z_x = self._zero(call, "z_x", step.sources[0])
-            out = self._output(call, layer)
+            z_x = self.zero(call, "z_x", step.sources[0])
+            out = self.output(call, layer)
             call.lines.append(f"trn_i8_{_family(layer)}_forward({x}, {w}, {b}, {y}, {_shape(layer)}, {z_x}, {out});")
         elif layer.kind is Kind.ADD:
             other = call.take("const uint8_t *x2", self._places.value(step.sources[1]))
             y = call.take("uint8_t *y", self._places.value(layer.name))
-            zeros = (self._zero(call, "z_1", step.sources[0]), self._zero(call, "z_2", step.sources[1]))
+            zeros = (self.zero(call, "z_1", step.sources[0]), self.zero(call, "z_2", step.sources[1]))
             scale = call.take("const trn_i8_add_scale_t *scale", f"&{self._places.forward_scale(layer)}")
-            out = self._output(call, layer, scale="NULL")
+            out = self.output(call, layer, scale="NULL")
             call.lines.append(
                 f"trn_i8_add_forward({x}, {other}, {y}, {layer.out_size}, {zeros[0]}, {zeros[1]}, *{scale}, {out});"
             )
@@ -108,10 +110,24 @@ class Int8Calls:
             call.lines.append(f"trn_i8_max_pool_forward({x}, {y}, {place}, {_shape(layer)});")
         else:
             y = call.take("uint8_t *y", self._places.value(layer.name))
-            zero = self._zero(call, "z_x", step.sources[0])
+            zero = self.zero(call, "z_x", step.sources[0])
             scale = call.take("const trn_i8_scale_t *scale", f"&{self._places.forward_scale(layer)}")
             out = f"(trn_i8_output_t){{{scale}, false, {zero}, 0, 255, NULL}}"
             call.lines.append(f"trn_i8_{_family(layer)}_forward({x}, {y}, {_shape(layer)}, {zero}, {out});")
+        return call
+
+    def _depthwise_in_place(self, step: Step) -> Int8Call:
+        """A depthwise convolution that writes over its input."""
+        layer = step.layer
+        call = Int8Call(layer, "forward_in_place")
+        x = call.take("uint8_t *x", self._places.value(step.sources[0]))
+        w = call.take("const int8_t *w", self._places.field(layer.name, "weights"))
+        b = call.take("const int32_t *b", self._places.field(layer.name, "bias"))
+        scratch = call.take("uint8_t *scratch", self._places.scratch(f"forward of {layer.name}"))
+        z_x = self.zero(call, "z_x", step.sources[0])
+        out = self.output(call, layer)
+        shape = f"{c_window(layer)}, {z_x}, {out}"
+        call.lines.append(f"trn_i8_depthwise_conv2d_inplace({x}, {w}, {b}, {shape}, {scratch});")
         return call
 
     def _forward_pooled(self, step: Step, fused: Fused) -> Int8Call:
@@ -125,8 +141,8 @@ class Int8Calls:
         index = Slot(Role.INDEX, pool.name)
         place = call.take("uint8_t *index", self._places.slot(index)) if index in step.writes else "NULL"
         rows = call.take("uint8_t *rows", self._places.scratch(f"forward of {layer.name}"))
-        z_x = self._zero(call, "z_x", step.sources[0])
-        out = self._output(call, layer)
+        z_x = self.zero(call, "z_x", step.sources[0])
+        out = self.output(call, layer)
         row = fused.rows * pool.out_shape[1] * pool.out_shape[2]
         at_index = f"{place} + i * {row}" if place != "NULL" else place
         call.lines += [
@@ -143,7 +159,7 @@ class Int8Calls:
         """The last layer: its sums as float32."""
         layer = step.layer
         y = call.take("float *y", self._places.value(layer.name))
-        z_x = self._zero(call, "z_x", step.sources[0])
+        z_x = self.zero(call, "z_x", step.sources[0])
         s = call.take("float s", f"{self._places.forward_scale(layer)}")
         call.lines.append(f"int32_t *const sums = (int32_t *)(void *){y};")
         call.lines.append(f"trn_i8_dense_sums({x}, {w}, {b}, sums, {_shape(layer)}, {z_x});")
@@ -155,23 +171,27 @@ class Int8Calls:
         x = call.take("const uint8_t *x", self._places.value(source))
         y = call.take("float *y", self._places.value(step.layer.name))
         s = call.take("float s", f"{self._places.numbers(self._design.range_owner(source))}.scale")
-        zero = self._zero(call, "zero", source)
+        zero = self.zero(call, "zero", source)
         call.lines.append(f"trn_i8_dequantise({x}, {y}, {step.layer.out_size}, {s}, {zero});")
         return call
 
-    def _zero(self, call: Int8Call, name: str, tensor: str) -> str:
+    def sources(self, layer: Layer) -> tuple[str, ...]:
+        """Tensors a layer reads."""
+        return self._graph.inputs(layer)
+
+    def zero(self, call: Int8Call, name: str, tensor: str) -> str:
         """Zero point of a tensor: 0 where it must be, else an argument."""
         owner = self._design.range_owner(tensor)
         if self._design.starts_at_zero(owner):
             return "0"
         return call.take(f"int32_t {name}", f"{self._places.numbers(owner)}.zero")
 
-    def _output(self, call: Int8Call, layer: Layer, scale: str = "") -> str:
+    def output(self, call: Int8Call, layer: Layer, scale: str = "") -> str:
         """What becomes of a layer's sums."""
         if not scale:
             address = self._places.forward_scale(layer)
             scale = call.take("const trn_i8_scale_t *scale", address if self._design.per_channel else f"&{address}")
-        zero = self._zero(call, "z_y", layer.name)
+        zero = self.zero(call, "z_y", layer.name)
         seen = "NULL"
         if self._design.moves(layer.name):
             seen = call.take("trn_i8_range_t *seen", f"&{self._places.seen(layer.name)}")
@@ -225,7 +245,7 @@ class Int8Calls:
             call.lines.append(f"trn_i8_bias_gradient({e}, {bias}, {pixels}, {layer.n_biases}, {which});")
             return call
         x = call.take("const uint8_t *x", self._places.value(step.sources[0]))
-        z_x = self._zero(call, "z_x", step.sources[0])
+        z_x = self.zero(call, "z_x", step.sources[0])
         arguments = [_shape(layer), z_x, which]
         if layer.kind is not Kind.DEPTHWISE_CONV2D:
             arguments.append(str(share.channels))
@@ -248,7 +268,7 @@ class Int8Calls:
         e = call.take("const int8_t *e", self._places.slot(Slot(Role.ERROR, pool.name)))
         index = call.take("const uint8_t *index", self._places.slot(Slot(Role.INDEX, pool.name)))
         x = call.take("const uint8_t *x", self._places.value(step.sources[0]))
-        z_x = self._zero(call, "z_x", step.sources[0])
+        z_x = self.zero(call, "z_x", step.sources[0])
         bias = call.take("int32_t *gb", self._places.sums(layer, "bias")) if share.bias else "NULL"
         scratch = call.take("uint8_t *scratch", self._places.scratch(f"backward_weights of {layer.name}"))
         row, n = fused.rows * pool.out_shape[1] * pool.out_shape[2], layer.n_biases
@@ -302,14 +322,15 @@ class Int8Calls:
         error = self._error(call, step)
         if layer.has_weights:
             w = call.take("const int8_t *w", self._places.field(layer.name, "weights"))
-            arguments = [w, e, dx, _shape(layer), error, self._which(call, step)]
+            which = self._which(call, step)
+            tiled = in_tiles(layer, chosen=which != "TRN_I8_ALL", tiles=self._plan.techniques.tiles)
+            arguments = [w, e, dx, _shape(layer), error, str(TILE) if tiled else which]
             if layer.kind is Kind.CONV2D:
                 place = self._places.scratch(f"backward_input of {layer.name}")
                 arguments.append(f"(int8_t *){call.take('uint8_t *scratch', place)}")
-            name = f"trn_i8_{_family(layer)}_backward_input"
+            name = f"trn_i8_{_family(layer)}_backward_input{'_tiles' if tiled else ''}"
             if step.parts > 1:
                 name, arguments = "trn_i8_conv2d_backward_input_parts", [*arguments, str(step.parts)]
-                arguments[3:4] = [c_window(layer)]
             call.lines.append(f"{name}({', '.join(arguments)});")
         elif layer.kind is Kind.MAX_POOL:
             index = call.take("const uint8_t *index", self._places.slot(Slot(Role.INDEX, layer.name)))

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from trainbed.codegen.constants import define_constant
 from trainbed.codegen.float32 import Float32Writer, function
-from trainbed.codegen.int8.calls import Int8Calls
+from trainbed.codegen.int8.calls import Int8Call, Int8Calls
 from trainbed.codegen.int8.places import Int8Places
+from trainbed.codegen.int8.rows import RowWriter
 from trainbed.codegen.int8.scales import ScaleWriter
 from trainbed.codegen.int8.update import UpdateWriter
 from trainbed.codegen.literals import c_activation, c_float
@@ -80,7 +81,15 @@ class Int8Writer(Float32Writer):
     def _call(self, step: Step) -> str:
         if self._design.is_float(step.layer) and step.layer.name in self._float_names():
             return super()._call(step)
-        call = self._calls.call_of(step)
+        if step.chain:
+            rows = RowWriter(step, self._calls, self._int8_places, self._emit_int8)
+            self._definitions.append(rows.definition())
+            self.users[rows.name] = ("forward_by_rows", [step.layer.name])
+            return rows.call
+        return self._emit_int8(self._calls.call_of(step))
+
+    def _emit_int8(self, call: Int8Call) -> str:
+        """Statement that makes a call, through the function made for its shape and fixed numbers."""
         name = self._instances.get(call.key)
         if name is None:
             name = f"{self._places.name(call.layer)}_{call.verb}"

@@ -4,18 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from trainbed.network.layers import Kind, Layer
 from trainbed.planner.int8.design import Design
 from trainbed.planner.parameters import Field, ParameterLayout, lay_out
 
 
-def parameter_layout(design: Design) -> ParameterLayout:
+def parameter_layout(design: Design, *, flash: bool = True) -> ParameterLayout:
     """Fields layer by layer: weights, bias, scale of the weights, range of the output, scale of the output's errors.
 
-    What float32 layers train stands first in RAM, in one piece, as the float32 optimizers want it.
+    ``flash`` false: weights and biases lie in RAM, trained or not. What float32 layers train stands first in RAM, in one piece, as the float32 optimizers want it.
     """
     fields = list(_parameter_fields(design))
+    if not flash:
+        fields = [replace(field, in_flash=False) if field.what in ("weights", "bias") else field for field in fields]
     in_ram = lay_out([*filter(_is_trained_float, fields), *(f for f in fields if not _is_trained_float(f))])
     placed = {field.name: field for field in in_ram.fields}
     return ParameterLayout(tuple(placed[field.name] for field in fields))

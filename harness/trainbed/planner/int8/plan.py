@@ -13,13 +13,16 @@ from trainbed.network.precision import DynamicUpdate, Precision
 from trainbed.network.training import Adam, Loss, Optimizer
 from trainbed.planner.graph import Op, Role, Slot, Step
 from trainbed.planner.int8 import scratch
+from trainbed.planner.int8.chains import choose_chains, join_chains, lines_bytes, peak_behind
 from trainbed.planner.int8.design import Design
 from trainbed.planner.int8.fuse import fusable, fuse_pools
 from trainbed.planner.int8.layout import gradient_layout, layer_gradient, parameter_layout, trained_shape
+from trainbed.planner.int8.techniques import Techniques
 from trainbed.planner.parameters import ParameterLayout
-from trainbed.planner.plan import Plan, arrange
-from trainbed.planner.storage import Storage, total_bytes
+from trainbed.planner.plan import Arranged, Plan, arrange
+from trainbed.planner.storage import Storage, merge_in_place, total_bytes
 
+Chains = tuple[tuple[Layer, ...], ...]
 _WAYS = ((1, 2), (1, 4), *((turns, parts) for turns in (2, 4, 8, 16, 32) for parts in (1, 2, 4)))
 """Turns in which a convolution and its pool run together, and parts of an input gradient: more of either costs cycles
 and is taken only where the arena becomes smaller.
@@ -39,6 +42,8 @@ class Int8Plan(Plan):
     """The network without the conversions that ``network`` has."""
     input_numbers: tuple[float, int] = (1.0, 0)
     """Scale and zero point of the network's input."""
+    techniques: Techniques = Techniques()
+    """What was allowed to make it small."""
 
     @cached_property
     def design(self) -> Design:
@@ -48,7 +53,7 @@ class Int8Plan(Plan):
     @property
     def arena_bytes(self) -> int:
         """The arena of a sample; between samples the scratch of a step lies there."""
-        steps = () if self.immediate else tuple(scratch.update_bytes(layer) for layer in self.quantised)
+        steps = () if self.immediate else tuple(scratch.update_bytes(layer, self.design) for layer in self.quantised)
         return max(super().arena_bytes, *steps, 0)
 
     @property
@@ -89,6 +94,7 @@ def make_int8_plan(
     precision: Precision,
     input_numbers: tuple[float, int],
     inference: bool = False,
+    techniques: Techniques = Techniques(),
 ) -> Int8Plan:
     """Plan the training of a network in uint8, mixed or int8_qas.
 
@@ -124,21 +130,34 @@ def make_int8_plan(
     }
     choosing = frozenset(layer.name for layer in design.quantised) if chooses else frozenset()
 
-    def arranged(turns: int, parts: int) -> tuple[tuple[Step, ...], tuple[Storage, ...]]:
+    def arranged(turns: int, parts: int, chains: Chains) -> Arranged:
+        alone = {name: pool for name, pool in pools.items() if not any(pool in chain for chain in chains)}
+
         def finish(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+            steps = join_chains(steps, chains)
             if turns > 1:
-                steps = fuse_pools(steps, pools, turns=turns, choosing=choosing)
+                steps = fuse_pools(steps, alone, turns=turns, choosing=choosing)
+            if techniques.in_place:
+                steps = _in_place(steps, design)
             steps = tuple(_in_parts(step, parts) for step in steps)
-            return tuple(_with_scratch(steps, design, sizes, chooses=chooses, narrow=narrow))
+            finished = _with_scratch(steps, design, sizes, chooses=chooses, narrow=narrow, tiles=techniques.tiles)
+            return tuple(finished)
 
-        return arrange(design.graph, slot_bytes, immediate=immediate, finish=finish)
+        return arrange(design.graph, slot_bytes, immediate=immediate, finish=finish, bits=techniques.bits)
 
-    steps, storages = arranged(turns=1, parts=1)
+    best = arranged(1, 1, ())
+    floor = 0
+    if techniques.patches:
+        alone = best[0]
+        # First as short as can be, which shows what the rest of the step needs; then no more chains than that asks for.
+        for _ in range(2):
+            trial = arranged(1, 1, choose_chains(alone, design, slot_bytes, floor=floor))
+            best, floor = min(best, trial, key=_total), peak_behind(*trial)
     for turns, parts in _WAYS:
-        if turns == 1 or pools:
-            trial = arranged(turns, parts)
-            if total_bytes(trial[1]) < total_bytes(storages):
-                steps, storages = trial
+        if (turns == 1 or (pools and techniques.fused_pools)) and (parts == 1 or techniques.tiles):
+            chains = tuple(step.chain for step in best[0] if step.chain)
+            best = min(best, arranged(turns, parts, chains), key=_total)
+    steps, storages = best
     return Int8Plan(
         network=design.network,
         loss=loss,
@@ -147,13 +166,18 @@ def make_int8_plan(
         steps=steps,
         storages=storages,
         immediate=immediate,
-        parameters=parameter_layout(design),
+        parameters=parameter_layout(design, flash=techniques.flash),
         precision=precision,
         inference=inference,
         gradients=ParameterLayout(()) if immediate else gradient_layout(design, narrow=narrow),
         original=network,
         input_numbers=input_numbers,
+        techniques=techniques,
     )
+
+
+def _total(arranged: Arranged) -> int:
+    return total_bytes(arranged[1])
 
 
 def _check_optimizer(design: Design, optimizer: Optimizer) -> None:
@@ -181,8 +205,34 @@ def _in_parts(step: Step, parts: int) -> Step:
     return replace(step, parts=scratch.input_parts(step.layer, wanted=parts)) if step.op is Op.BACKWARD_INPUT else step
 
 
+def _in_place(steps: tuple[Step, ...], design: Design) -> tuple[Step, ...]:
+    """Depthwise convolutions that write over their input, where it is read for the last time."""
+    trial = tuple(
+        replace(step, in_place=tuple((slot, step.writes[0]) for slot in step.reads))
+        if _keeps_its_shape(step, design)
+        else step
+        for step in steps
+    )
+    merged = merge_in_place(trial)
+    return tuple(
+        step if step.in_place and merged[step.in_place[0][0]] == merged[step.in_place[0][1]] else plain
+        for step, plain in zip(trial, steps, strict=True)
+    )
+
+
+def _keeps_its_shape(step: Step, design: Design) -> bool:
+    """A depthwise convolution of codes with stride 1 and as many outputs as inputs."""
+    layer = step.layer
+    if step.op is not Op.FORWARD or step.chain or step.fused or layer.kind is not Kind.DEPTHWISE_CONV2D:
+        return False
+    assert layer.window is not None
+    stride = (layer.window.stride_h, layer.window.stride_w)
+    shorter = scratch.in_place_bytes(layer) < layer.out_size
+    return not design.is_float(layer) and stride == (1, 1) and layer.in_shape == layer.out_shape and shorter
+
+
 def _with_scratch(
-    steps: tuple[Step, ...], design: Design, sizes: dict[Slot, int], *, chooses: bool, narrow: bool
+    steps: tuple[Step, ...], design: Design, sizes: dict[Slot, int], *, chooses: bool, narrow: bool, tiles: bool
 ) -> list[Step]:
     """The steps with the scratch each needs, and a SELECT before the backward steps of a layer that chooses."""
     finished: list[Step] = []
@@ -200,7 +250,7 @@ def _with_scratch(
             finished.append(Step(Op.SELECT, layer, reads=(error,), writes=(chosen,)))
         if selects:
             step = replace(step, reads=(*step.reads, chosen))
-        n_bytes = 0 if design.is_float(layer) else _scratch_bytes(step, design, selects=selects, narrow=narrow)
+        n_bytes = 0 if design.is_float(layer) else _scratch_bytes(step, design, selects=selects, narrow=narrow, tiles=tiles)
         if n_bytes:
             slot = Slot(Role.SCRATCH, f"{step.op.value} of {layer.name}")
             sizes[slot] = n_bytes
@@ -214,18 +264,22 @@ def _exempts_head(design: Design) -> bool:
     return isinstance(update, DynamicUpdate) and update.exempt_head
 
 
-def _scratch_bytes(step: Step, design: Design, *, selects: bool, narrow: bool) -> int:
+def _scratch_bytes(step: Step, design: Design, *, selects: bool, narrow: bool, tiles: bool) -> int:
     layer = step.layer
+    if step.chain:
+        return lines_bytes(step.chain)
+    if step.op is Op.FORWARD and step.in_place and layer.kind is Kind.DEPTHWISE_CONV2D:
+        return scratch.in_place_bytes(layer)
     if step.fused is not None:
         rows = scratch.pooled_rows_bytes(layer, step.fused)
         sums = 4 * math.prod(trained_shape(layer, design.share(layer).channels))
         return rows + (sums if step.op is Op.BACKWARD_WEIGHTS and narrow else 0)
     if step.op is Op.BACKWARD_INPUT:
-        return scratch.backward_input_bytes(layer, chosen=selects, parts=step.parts)
+        return scratch.backward_input_bytes(layer, chosen=selects, tiles=tiles, parts=step.parts)
     if step.op is Op.BACKWARD_WEIGHTS and narrow:
         return scratch.narrow_gradient_bytes(layer, design.share(layer).channels)
     if step.op is Op.UPDATE:
-        return scratch.update_bytes(layer)
+        return scratch.update_bytes(layer, design)
     return 0
 
 

@@ -7,9 +7,12 @@ import math
 
 from trainbed.network.layers import Kind, Layer
 from trainbed.planner.graph import Fused
+from trainbed.planner.int8.design import Design
 
 _STEP_BYTES = 20
 """Size of a trn_i8_step_t."""
+_RATE_BYTES = 8
+"""Of two floats."""
 
 
 def words(n_bytes: int) -> int:
@@ -17,16 +20,27 @@ def words(n_bytes: int) -> int:
     return -(-n_bytes // 4) * 4
 
 
+TILE = 4
+"""Input channels whose weights are transposed at a time."""
+
+
+def in_tiles(layer: Layer, *, chosen: bool, tiles: bool) -> bool:
+    """The input gradient transposes some channels at a time: of pointwise layers of which all structures take part."""
+    return tiles and not chosen and layer.is_pointwise and layer.in_shape[2] > TILE
+
+
 def input_parts(layer: Layer, *, wanted: int) -> int:
-    """Parts in which an input gradient can be worked out, at most ``wanted``: fours of channels stay whole."""
-    fits = layer.kind is Kind.CONV2D and layer.in_shape[2] % (4 * wanted) == 0
+    """Parts in which another convolution's input gradient can be worked out, at most ``wanted``: tiles stay whole."""
+    fits = layer.kind is Kind.CONV2D and not layer.is_pointwise and layer.in_shape[2] % (TILE * wanted) == 0
     return wanted if fits else 1
 
 
-def backward_input_bytes(layer: Layer, *, chosen: bool, parts: int) -> int:
-    """Transposed weights of one part of the input channels and, where structures are chosen, slices of the error."""
+def backward_input_bytes(layer: Layer, *, chosen: bool, tiles: bool, parts: int) -> int:
+    """Transposed weights of the input channels at hand and, where structures are chosen, slices of the error."""
     if layer.kind is not Kind.CONV2D:
         return 0
+    if in_tiles(layer, chosen=chosen, tiles=tiles):
+        return words(TILE * layer.n_biases)
     pixels = layer.out_shape[0] * layer.out_shape[1]
     return words(layer.n_weights // parts) + (words(layer.n_biases * pixels) if chosen else 0)
 
@@ -46,9 +60,18 @@ def pooled_rows_bytes(layer: Layer, fused: Fused) -> int:
     return words(fused.height * layer.out_shape[1] * layer.out_shape[2])
 
 
-def update_bytes(layer: Layer) -> int:
-    """What the standardised step keeps of each structure."""
-    return _STEP_BYTES * layer.n_biases
+def in_place_bytes(layer: Layer) -> int:
+    """Input rows of a depthwise convolution that its outputs have overwritten but later ones need."""
+    assert layer.window is not None
+    return words((layer.window.pad_top + 1) * layer.in_shape[1] * layer.in_shape[2])
+
+
+def update_bytes(layer: Layer, design: Design) -> int:
+    """What a step keeps of each structure: standardised, or with a rate (and a ratio of the bias) for each channel."""
+    if design.per_channel:
+        return _RATE_BYTES * layer.n_biases
+    standardised = design.precision.quantisation.standardise and design.share(layer).channels > 0
+    return _STEP_BYTES * layer.n_biases if standardised else 0
 
 
 def selection_bytes(layer: Layer) -> int:
