@@ -25,7 +25,7 @@ _Static_assert(TRN_X_BYTES == (int32_t)sizeof(trn_input_t) * (int32_t)TRN_N_INPU
 
 const trn_input_t *trn_sample_inputs(const uint8_t *x)
 {
-    /* lies in a union with floats (trn_link_rx, trn_resident) at a multiple of 4; the cast through void says so */
+    /* lies in a union with floats (trn_link_rx, trn_resident) or in the arena at a multiple of 4; the cast through void says so */
     return (const trn_input_t *)(const void *)x;
 }
 #else

@@ -11,6 +11,9 @@
 #if TRN_RESIDENT_SAMPLES == 0
 _Static_assert(TRN_LINK_RX_PAYLOAD_BYTES >= (int32_t)sizeof(trn_train_samples_t) + TRN_SAMPLE_BYTES,
                "the receive buffer takes no sample");
+#ifdef TRN_RX_OFFSET
+_Static_assert(TRN_LINK_RX_PAYLOAD_BYTES < 2 * TRN_SAMPLE_BYTES, "a second sample would be lost while the first is trained");
+#endif
 #else
 _Static_assert(TRN_RESIDENT_SAMPLES <= 65536, "indices are 16 bits");
 #endif

@@ -10,7 +10,9 @@ _Static_assert(TRN_RX_BYTES % 4 == 0 && TRN_TX_BYTES % 4 == 0, "link buffers are
 _Static_assert(TRN_LINK_RX_PAYLOAD_BYTES >= 16, "the receive buffer takes no request");
 _Static_assert(TRN_LINK_TX_PAYLOAD_BYTES >= (int32_t)sizeof(trn_info_t), "the transmit buffer takes no INFO");
 
+#ifndef TRN_RX_OFFSET
 trn_link_rx_t trn_link_rx;
+#endif
 trn_link_tx_t trn_link_tx;
 
 static struct {
@@ -22,7 +24,7 @@ static struct {
 
 static void arm(void)
 {
-    trn_port_receive_start(trn_link_rx.bytes, TRN_RX_BYTES);
+    trn_port_receive_start(TRN_LINK_RX, TRN_RX_BYTES);
 }
 
 /* Sends a frame that must not disturb the answer kept in trn_link_tx. */
@@ -68,7 +70,7 @@ static uint16_t check_header(trn_frame_header_t header)
 
 bool trn_link_accept(uint32_t n_raw, trn_request_t *request)
 {
-    uint8_t *const frame = trn_link_rx.bytes;
+    uint8_t *const frame = TRN_LINK_RX;
     if (n_raw == 0u) {
         link_state.counters.n_overflows++;
         send_nak(TRN_NAK_OVERFLOW);

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from trainbed.data.load import Data
 from trainbed.network.layers import Network
 from trainbed.planner.int8.plan import make_int8_plan
+from trainbed.planner.int8.techniques import Techniques
 from trainbed.planner.parameters import Arrays
 from trainbed.planner.plan import Plan, make_plan
 from trainbed.prepare_pow2 import plan_pow2
@@ -30,8 +31,18 @@ class InNumbers:
     """The device is sent the initial parameters; else it makes them itself, or has them all in flash."""
 
 
-def in_numbers(scenario: Scenario, network: Network, weights: Arrays, data: Data, *, given: bool) -> InNumbers:
-    """``weights``: float32, by name; ``given``: they are not the seeded generator's. Raises ScenarioError."""
+def techniques_of(scenario: Scenario) -> Techniques:
+    """What the planner of an 8-bit precision may do for less memory."""
+    names = scenario.build.techniques
+    return Techniques() if names is None else Techniques.only(names)
+
+
+def in_numbers(
+    scenario: Scenario, network: Network, weights: Arrays, data: Data, *, given: bool, receive_bytes: int = 0
+) -> InNumbers:
+    """``weights``: float32, by name; ``given``: they are not the seeded generator's. ``receive_bytes``: of the frame
+    with one sample, where an 8-bit plan may hold it in its arena. Raises ScenarioError.
+    """
     training, precision = scenario.training, scenario.precision
     inference = training.epochs == 0
     if precision.name == "int8_pow2":
@@ -63,6 +74,8 @@ def in_numbers(scenario: Scenario, network: Network, weights: Arrays, data: Data
             precision=precision,
             input_numbers=input_numbers(data),
             inference=inference,
+            techniques=techniques_of(scenario),
+            receive_bytes=receive_bytes,
         )
     initial = quantise_parameters(int8, float32_arrays(weights), data, n_samples=n_samples)
     return InNumbers(int8, initial, data, not inference)

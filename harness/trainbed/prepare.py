@@ -5,6 +5,7 @@ started here.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from trainbed.planner.explain import explain_memory, explain_plan
 from trainbed.planner.memory import MemoryReport, check_fit, estimated_ram, memory_report
 from trainbed.planner.parameters import Arrays
 from trainbed.planner.plan import Plan
-from trainbed.precisions import in_numbers
+from trainbed.precisions import in_numbers, techniques_of
 from trainbed.pretrain.events import HostEvent, Tell
 from trainbed.reference.random import initial_weights
 from trainbed.scenario.availability import check_fused
@@ -169,7 +170,9 @@ def assemble(
     Raises ScenarioError.
     """
     weights = given or named(network, initial_weights(network, scenario.training.seed))
-    made = in_numbers(scenario, network, weights, data, given=given is not None)
+    varied = augmentation is not None
+    received = _received_in_arena(scenario, board, network, data, varied=varied)
+    made = in_numbers(scenario, network, weights, data, given=given is not None, receive_bytes=received)
     plan, data = made.plan, made.data
     samples = SampleFormat(
         x_dtype=data.train.x.dtype.name,
@@ -181,7 +184,7 @@ def assemble(
     )
     with with_line(scenario, "network"):
         n_samples = len(data.train) + len(data.test)
-        sizes = _sizes(scenario, board, plan, samples, n_samples=n_samples, varied=augmentation is not None)
+        sizes = _sizes(scenario, board, plan, samples, n_samples=n_samples, varied=varied)
     return Prepared(
         scenario,
         board,
@@ -256,13 +259,13 @@ def _sizes(
 
     ``varied``: every epoch has samples of its own, which cannot stay.
     """
-    one_sample = -(-raw_bytes(layout_of(TrainSamples).n_bytes + samples.sample_bytes) // 4) * 4
-    rx_resident, rx_stream, tx = _RX_RESIDENT_BYTES, _RX_STREAM_BYTES, _TX_BYTES
+    one_sample = _frame_bytes(samples, 1)
+    rx_resident, tx = _RX_RESIDENT_BYTES, _TX_BYTES
     if board.link_bytes is not None:
-        rx_resident = rx_stream = board.link_bytes[0]
+        rx_resident = board.link_bytes[0]
         tx = max(board.link_bytes[1], -(-raw_bytes(4 + 4 * samples.n_outputs) // 4) * 4 + 4)
     resident = LinkSizes(max(rx_resident, one_sample), tx, n_samples)
-    stream = LinkSizes(max(rx_stream, one_sample), tx, 0)
+    stream = LinkSizes(_stream_bytes(board, samples), tx, 0)
 
     def fits(sizes: LinkSizes) -> bool:
         sample_bytes, link_bytes = _buffers(plan, samples, sizes)
@@ -272,7 +275,7 @@ def _sizes(
     wanted = scenario.link.dataset
     if varied and wanted == "resident":
         raise scenario.error("augmented samples are others in every epoch: they are streamed", "link.dataset")
-    wanted = "stream" if varied else wanted
+    wanted = "stream" if varied or plan.receive_offset is not None else wanted
     keep = wanted == "resident" or (wanted is None and n_samples <= _MAX_RESIDENT and fits(resident))
     if keep and n_samples > _MAX_RESIDENT:
         raise scenario.error(
@@ -288,4 +291,29 @@ def _buffers(plan: Plan, samples: SampleFormat, sizes: LinkSizes) -> tuple[int, 
     """Bytes of all sample buffers, and of both frame buffers."""
     as_is = samples.x_dtype == "float32" or not plan.precision.is_float
     converted = 0 if as_is else 4 * samples.n_inputs
-    return converted + sizes.resident_samples * samples.sample_bytes, sizes.rx_bytes + sizes.tx_bytes
+    received = sizes.rx_bytes if plan.receive_offset is None else 0
+    return converted + sizes.resident_samples * samples.sample_bytes, received + sizes.tx_bytes
+
+
+def _frame_bytes(samples: SampleFormat, count: int) -> int:
+    """Receive buffer that takes so many samples at a time."""
+    return -(-raw_bytes(layout_of(TrainSamples).n_bytes + count * samples.sample_bytes) // 4) * 4
+
+
+def _stream_bytes(board: Board, samples: SampleFormat) -> int:
+    """Receive buffer of a firmware to which samples are streamed."""
+    usual = _RX_STREAM_BYTES if board.link_bytes is None else board.link_bytes[0]
+    return max(usual, _frame_bytes(samples, 1))
+
+
+def _received_in_arena(scenario: Scenario, board: Board, network: Network, data: Data, *, varied: bool) -> int:
+    """Receive buffer that an 8-bit plan may hold in its arena: where samples are streamed one by one; else 0."""
+    if scenario.precision.name not in ("uint8", "mixed", "int8_qas") or not techniques_of(scenario).receive:
+        return 0
+    n_inputs = math.prod(network.input_shape)
+    samples = SampleFormat("uint8", n_inputs, network.output_size, labels=data.has_accuracy)
+    buffer = _stream_bytes(board, samples)
+    wanted, n_samples = scenario.link.dataset, len(data.train) + len(data.test)
+    beyond = n_samples * samples.sample_bytes > (board.ram_bytes or _NATIVE_RESIDENT_BYTES)
+    streamed = varied or wanted == "stream" or (wanted is None and beyond)
+    return buffer if streamed and buffer < _frame_bytes(samples, 2) else 0

@@ -29,10 +29,17 @@ typedef union {
     float floats[TRN_TX_BYTES / 4];
 } trn_link_tx_t;
 
+#ifdef TRN_RX_OFFSET
+/* Frames are received in the model's arena, one sample at a time: while the receiver is armed, no sample is in hand. */
+extern float trn_arena[];
+#define TRN_LINK_RX ((uint8_t *)(void *)trn_arena + TRN_RX_OFFSET)
+#else
 extern trn_link_rx_t trn_link_rx;
+#define TRN_LINK_RX (trn_link_rx.bytes)
+#endif
 extern trn_link_tx_t trn_link_tx;
 
-/* A request to be executed. The payload lies in trn_link_rx, 4-aligned, until trn_link_answer(). */
+/* A request to be executed. The payload lies in TRN_LINK_RX, 4-aligned, until trn_link_answer(). */
 typedef struct {
     uint8_t type;
     uint32_t n_bytes;

@@ -72,6 +72,8 @@ def write_config(plan: Plan, samples: SampleFormat, sizes: LinkSizes) -> str:
         "TRN_RX_BYTES": sizes.rx_bytes,
         "TRN_TX_BYTES": sizes.tx_bytes,
     }
+    if plan.receive_offset is not None:
+        constants["TRN_RX_OFFSET"] = plan.receive_offset
     body = "".join(f"#define {name} {value}\n" for name, value in constants.items())
     formats = (
         "#define TRN_X_F32 0\n#define TRN_X_U8 1\n#define TRN_X_I16 2\n#define TRN_T_LABEL 0\n#define TRN_T_VALUES 1\n"

@@ -130,7 +130,7 @@ class Float32Writer:
             "#define trn_copy(x, y, n) memmove(y, x, (size_t)(n) * sizeof(float))\n\n"
             f"const uint32_t trn_model_fingerprint = 0x{self._plan.fingerprint:08X}u;\n"
             f"float trn_parameters[{max(self._plan.parameters.n_words, 1)}];\n"
-            f"static float trn_arena[{arena}];\n"
+            f"{'static ' if self._plan.receive_offset is None else ''}float trn_arena[{arena}];\n"
             f"{self._statics()}"
         )
 

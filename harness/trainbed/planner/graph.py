@@ -47,6 +47,8 @@ class Slot:
 class Op(str, Enum):
     """Operations of a training step."""
 
+    RECEIVE = "receive"
+    """The network's input comes into the arena, in the frame that brings it."""
     FORWARD = "forward"
     BITS = "bits"
     LOSS = "loss"

@@ -89,6 +89,11 @@ class Plan:
         return self.parameters.of(layer.name, "weights").offset // 4
 
     @property
+    def receive_offset(self) -> int | None:
+        """Where in the arena the link receives, in bytes; None: it has a buffer of its own."""
+        return None
+
+    @property
     def fingerprint(self) -> int:
         """32 bits that identify network and training method; host and device compare them."""
         text = repr((self.network, self.loss, self.optimizer, self.immediate, self.precision, self.inference))

@@ -12,6 +12,7 @@ from trainbed.scenario.schema import ScenarioKeys
 
 _FUSES = ("cortex-m7", "native")
 """Cores on which a fused multiply-add is the faster choice, and the host, which follows any."""
+_PLANNED_IN_8_BITS = ("uint8", "mixed", "int8_qas")
 _LATER = "is not available in this version"
 
 
@@ -39,6 +40,11 @@ def unavailable(keys: ScenarioKeys) -> Iterator[tuple[KeyPath, str]]:
         )
     if keys.update != "all" and len(keys.update.model_fields_set) != 1:
         yield ("update",), "expected one of dynamic, sparse, budget_bytes"
+    if keys.build.techniques is not None and training.precision not in _PLANNED_IN_8_BITS:
+        yield (
+            ("build", "techniques"),
+            f"techniques belong to {', '.join(_PLANNED_IN_8_BITS)}; {training.precision} has no choice of them",
+        )
     if keys.quantisation is not None and training.precision == "float32":
         yield ("quantisation",), "there is nothing to quantise in float32; set training.precision"
     if keys.quantisation is not None:

@@ -318,11 +318,16 @@ class PretrainKeys(TrainingKeys):
     augment: AugmentKeys | None = None
 
 
+Technique = Literal["patches", "in_place", "fused_pools", "tiles", "bits", "receive", "flash"]
+
+
 class BuildKeys(Keys):
     """``build``."""
 
     optimize: Literal["O0", "O1", "O2", "O3", "Os", "Og"] = "O2"
     flash_budget_bytes: Count | None = None
+    techniques: list[Technique] | None = None
+    """Of the 8-bit planner, all if not given; planner.int8.techniques says what each does."""
 
 
 class FaultKeys(Keys):

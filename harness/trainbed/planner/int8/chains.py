@@ -38,7 +38,7 @@ class Line:
 def lines_of(chain: Sequence[Layer]) -> tuple[Line, ...]:
     """Where the rows of all layers but the last lie in the chain's scratch."""
     lines, at = [], 0
-    for layer, reader in zip(chain, chain[1:], strict=False):
+    for layer, reader in pairwise(chain):
         rows = 1
         if reader.kind is Kind.DEPTHWISE_CONV2D:
             assert reader.window is not None
@@ -69,11 +69,12 @@ def choose_chains(
     forward = [step for step in steps if step.op is Op.FORWARD]
     last = max((n for n, step in enumerate(forward) if _joins(step.layer, design)), default=-1)
     forward = forward[: last + 1]
-    if len(forward) < 2 or forward != list(steps[: len(forward)]):
+    begin = sum(step.op is Op.RECEIVE for step in steps)
+    if len(forward) < 2 or forward != list(steps[begin : begin + len(forward)]):
         return ()
     costs = _Costs(steps, design, slot_bytes)
     spans = {
-        (first, end): costs.chain(first, end)
+        (first, end): costs.chain(begin + first, begin + end)
         for first in range(len(forward))
         for end in _ends(forward, first, design)
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from trainbed.errors import NetworkError
-from trainbed.network.layers import Kind, Layer, Network
+from trainbed.network.layers import INPUT, Kind, Layer, Network
 from trainbed.network.precision import DynamicUpdate, Precision
 from trainbed.network.training import Adam, Loss, Optimizer
 from trainbed.planner.graph import Op, Role, Slot, Step
@@ -27,6 +27,8 @@ _WAYS = ((1, 2), (1, 4), *((turns, parts) for turns in (2, 4, 8, 16, 32) for par
 """Turns in which a convolution and its pool run together, and parts of an input gradient: more of either costs cycles
 and is taken only where the arena becomes smaller.
 """
+_FRAME = Slot(Role.VALUE, INPUT)
+"""The frame that brings a sample; the network's input lies in it."""
 _LARGEST_SUM = 2**31 - 1
 _LARGEST_PRODUCT = 127 * 255
 """Of an error and the distance of a code from its zero point."""
@@ -44,11 +46,18 @@ class Int8Plan(Plan):
     """Scale and zero point of the network's input."""
     techniques: Techniques = Techniques()
     """What was allowed to make it small."""
+    receive_bytes: int = 0
+    """Frame buffer of the link in the arena, one sample long; 0: the link has a buffer of its own."""
 
     @cached_property
     def design(self) -> Design:
         """The numbers of each layer."""
         return Design(self.original, self.precision, inference=self.inference)
+
+    @property
+    def receive_offset(self) -> int | None:
+        """Where in the arena the link receives, in bytes; None: it has a buffer of its own."""
+        return self.storage_of(_FRAME).offset if self.receive_bytes else None
 
     @property
     def arena_bytes(self) -> int:
@@ -95,8 +104,11 @@ def make_int8_plan(
     input_numbers: tuple[float, int],
     inference: bool = False,
     techniques: Techniques = Techniques(),
+    receive_bytes: int = 0,
 ) -> Int8Plan:
     """Plan the training of a network in uint8, mixed or int8_qas.
+
+    ``receive_bytes``: a frame with one sample, if the arena is to hold it.
 
     Raises NetworkError for what the precision cannot do, and where sums of a batch could overflow.
     """
@@ -107,7 +119,7 @@ def make_int8_plan(
         _check_optimizer(design, optimizer)
         _check_sums(design, batch_size)
 
-    sizes: dict[Slot, int] = {}
+    sizes: dict[Slot, int] = {_FRAME: receive_bytes}
     chooses = isinstance(precision.update, DynamicUpdate)
 
     def slot_bytes(slot: Slot) -> int:
@@ -141,7 +153,7 @@ def make_int8_plan(
                 steps = _in_place(steps, design)
             steps = tuple(_in_parts(step, parts) for step in steps)
             finished = _with_scratch(steps, design, sizes, chooses=chooses, narrow=narrow, tiles=techniques.tiles)
-            return tuple(finished)
+            return tuple(_with_frame(finished, design) if receive_bytes else finished)
 
         return arrange(design.graph, slot_bytes, immediate=immediate, finish=finish, bits=techniques.bits)
 
@@ -173,6 +185,7 @@ def make_int8_plan(
         original=network,
         input_numbers=input_numbers,
         techniques=techniques,
+        receive_bytes=receive_bytes,
     )
 
 
@@ -262,6 +275,19 @@ def _with_scratch(
 def _exempts_head(design: Design) -> bool:
     update = design.precision.update
     return isinstance(update, DynamicUpdate) and update.exempt_head
+
+
+def _with_frame(steps: list[Step], design: Design) -> list[Step]:
+    """The steps with the frame received first and read by all that read the network's input."""
+
+    def reads_input(step: Step) -> bool:
+        if INPUT not in step.sources:
+            return False
+        weights = step.op is Op.BACKWARD_WEIGHTS and design.share(step.layer).channels > 0
+        return step.op is Op.FORWARD or weights
+
+    first = Step(Op.RECEIVE, steps[0].layer, reads=(), writes=(_FRAME,))
+    return [first, *(replace(step, reads=(_FRAME, *step.reads)) if reads_input(step) else step for step in steps)]
 
 
 def _scratch_bytes(step: Step, design: Design, *, selects: bool, narrow: bool, tiles: bool) -> int:

@@ -21,6 +21,8 @@ class Techniques:
     """Input gradients transpose a few input channels' weights at a time, not all of them."""
     bits: bool = True
     """What backward needs only for a relu's derivative is kept as one bit per element."""
+    receive: bool = True
+    """A streamed sample is received in the arena, in place of what the step needs later."""
     flash: bool = True
     """Weights and biases that are not trained stay in flash."""
 
