@@ -16,8 +16,8 @@ from board import Measured, measure
 from trainbed.errors import DoesNotFit
 
 CLOCK_MHZ = 20
-# The thesis, table 4.5: milliseconds and flash bytes. NNoM: cycles with waits for flash, flash without its log, built and
-# measured with the same compiler.
+# The thesis, table 4.5: milliseconds and flash bytes. NNoM: cycles with waits for flash, flash without its log, built
+# and measured with the same compiler.
 THESIS = {
     ("O1", 8): (9.06, None), ("O2", 8): (8.04, 22976), ("O3", 8): (8.09, None), ("Os", 8): (7.01, 21984),
     ("O1", 32): (31.44, None), ("O2", 32): (27.39, None), ("O3", 32): (27.44, None), ("Os", 32): (23.14, 41072),

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainbed.planner.graph import Op
 from trainbed.planner.int8.plan import Int8Plan
 from trainbed.planner.int8.techniques import TECHNIQUES
 from trainbed.prepare import prepare
@@ -109,6 +108,6 @@ def test_each_technique_alone_keeps_every_bit(name: str, technique: str, precisi
 
 
 def test_chains_begin_at_the_input_and_leave_only_what_is_read_again(tmp_path: Path) -> None:
-    chains = [[layer.name for layer in step.chain] for step in plan_of(write_case("residual", tmp_path)).steps if step.chain]
-    print(chains)
+    steps = plan_of(write_case("residual", tmp_path)).steps
+    chains = [[layer.name for layer in step.chain] for step in steps if step.chain]
     assert chains

@@ -251,5 +251,5 @@ def test_a_backend_without_a_debugger_is_bad_input(scenario: Scenario) -> None:
     def attach(_: Attach) -> None:
         raise AssertionError("nothing to attach to")
 
-    with pytest.raises(InputError, match="debug works on: .*simavr, yasimavr; this scenario runs on native"):
+    with pytest.raises(InputError, match=r"debug works on: .*simavr, yasimavr; this scenario runs on native"):
         debug_scenario(scenario, board="native", on_attach=attach)

@@ -150,7 +150,7 @@ TRN_KERNEL void trn_i8_depthwise_conv2d_row(const uint8_t *x, const int8_t *w, c
     for (trn_size_t u = 0; u < taps.count; u++) {
         rows.at[u] = x + (taps.at + u) % ring * s.in_w * s.in_c;
     }
-    trn_i8_depthwise_row(rows, w, b, y, s, z_x, out);
+    trn_i8_depthwise_row(&rows, w, b, y, s, z_x, out);
 }
 
 /* Bytes of scratch for the convolution in place: copies of the input rows that outputs have overwritten but later ones need. */

@@ -40,7 +40,9 @@ class RowWriter:
     def definition(self) -> str:
         """The function: outputs of the last layer row by row, each layer before it as far as that row needs it."""
         last = self._chain[-1]
-        counters = [name for name, line in self._lines.items() if self._reader(line.layer).kind is Kind.DEPTHWISE_CONV2D]
+        counters = [
+            name for name, line in self._lines.items() if self._reader(line.layer).kind is Kind.DEPTHWISE_CONV2D
+        ]
         body = [f"trn_size_t {self._done(name)} = 0;" for name in counters]
         body.append(f"for (trn_size_t i = 0; i < {last.out_shape[0]}; i++) {{")
         body += ["    " + line for line in self._row(len(self._chain) - 1, "i")]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from trainbed.network.layers import INPUT, Kind, Layer
 from trainbed.planner.arena import aligned
@@ -92,9 +93,7 @@ def choose_chains(
                 taken = joined[first]
                 options.append((taken[0] + (0 if alone else stop - first), (*taken[1], (first, stop))))
         joined.append(min(options, default=(len(forward) + 1, ())))
-    return tuple(
-        tuple(step.layer for step in forward[first:end]) for first, end in joined[-1][1] if end - first > 1
-    )
+    return tuple(tuple(step.layer for step in forward[first:end]) for first, end in joined[-1][1] if end - first > 1)
 
 
 def join_chains(steps: Sequence[Step], chains: Sequence[tuple[Layer, ...]]) -> tuple[Step, ...]:
@@ -113,9 +112,7 @@ def join_chains(steps: Sequence[Step], chains: Sequence[tuple[Layer, ...]]) -> t
 
 def _joint(chain: tuple[Layer, ...], values: dict[str, Step]) -> Step:
     last, inner = chain[-1], {layer.name for layer in chain[:-1]}
-    sources = tuple(
-        dict.fromkeys(name for layer in chain for name in values[layer.name].sources if name not in inner)
-    )
+    sources = tuple(dict.fromkeys(name for layer in chain for name in values[layer.name].sources if name not in inner))
     reads = tuple(Slot(Role.VALUE, name) for name in sources if name != INPUT)
     value = Slot(Role.VALUE, last.name)
     pairs: tuple[tuple[Slot, Slot], ...] = ()

@@ -17,10 +17,10 @@ from trainbed.planner.int8.chains import choose_chains, join_chains, lines_bytes
 from trainbed.planner.int8.design import Design
 from trainbed.planner.int8.fuse import fusable, fuse_pools
 from trainbed.planner.int8.layout import gradient_layout, layer_gradient, parameter_layout, trained_shape
-from trainbed.planner.int8.techniques import Techniques
+from trainbed.planner.int8.techniques import ALL_TECHNIQUES, Techniques
 from trainbed.planner.parameters import ParameterLayout
 from trainbed.planner.plan import Arranged, Plan, arrange
-from trainbed.planner.storage import Storage, merge_in_place, total_bytes
+from trainbed.planner.storage import merge_in_place, total_bytes
 
 Chains = tuple[tuple[Layer, ...], ...]
 _WAYS = ((1, 2), (1, 4), *((turns, parts) for turns in (2, 4, 8, 16, 32) for parts in (1, 2, 4)))
@@ -44,7 +44,7 @@ class Int8Plan(Plan):
     """The network without the conversions that ``network`` has."""
     input_numbers: tuple[float, int] = (1.0, 0)
     """Scale and zero point of the network's input."""
-    techniques: Techniques = Techniques()
+    techniques: Techniques = ALL_TECHNIQUES
     """What was allowed to make it small."""
     receive_bytes: int = 0
     """Frame buffer of the link in the arena, one sample long; 0: the link has a buffer of its own."""
@@ -103,7 +103,7 @@ def make_int8_plan(
     precision: Precision,
     input_numbers: tuple[float, int],
     inference: bool = False,
-    techniques: Techniques = Techniques(),
+    techniques: Techniques = ALL_TECHNIQUES,
     receive_bytes: int = 0,
 ) -> Int8Plan:
     """Plan the training of a network in uint8, mixed or int8_qas.
@@ -263,7 +263,9 @@ def _with_scratch(
             finished.append(Step(Op.SELECT, layer, reads=(error,), writes=(chosen,)))
         if selects:
             step = replace(step, reads=(*step.reads, chosen))
-        n_bytes = 0 if design.is_float(layer) else _scratch_bytes(step, design, selects=selects, narrow=narrow, tiles=tiles)
+        n_bytes = (
+            0 if design.is_float(layer) else _scratch_bytes(step, design, selects=selects, narrow=narrow, tiles=tiles)
+        )
         if n_bytes:
             slot = Slot(Role.SCRATCH, f"{step.op.value} of {layer.name}")
             sizes[slot] = n_bytes

@@ -34,3 +34,4 @@ class Techniques:
 
 
 TECHNIQUES = tuple(each.name for each in fields(Techniques))
+ALL_TECHNIQUES = Techniques()
