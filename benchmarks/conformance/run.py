@@ -53,8 +53,17 @@ RESULTS = Path(__file__).with_name("results.json")
 DOCUMENT = ROOT / "docs" / "fidelity.md"
 BEGIN, END = "<!-- conformance table: written by benchmarks/conformance/run.py -->", "<!-- end of the table -->"
 
-DEPARTURES: Sequence[tuple[str, str, str]] = ()
-"""(precision, board, reason), the first two as patterns with * and ?; why the weights there are not the twin's."""
+DEPARTURES: Sequence[tuple[str, str, str]] = (
+    (
+        "uint8",
+        "renode/*",
+        "SEL of Renode 1.15.3 does not choose by the flags SADD8 and USUB8 set (APSR.GE), and the kernels' activations "
+        "choose so. Found by this table; the instructions alone, on random operands, depart in the same way",
+    ),
+)
+"""(precision, backend/board, reason), the first two as patterns with * and ?; why the weights there are not the
+twin's.
+"""
 
 _VIRTUAL = "_16mb"
 """Boards that exist nowhere are built for comparisons, not for this."""
@@ -93,12 +102,12 @@ def outcome(scenario: Path, place: Place) -> dict[str, Any]:
         return {"refused": str(error).splitlines()[0], "precision": loaded.training.precision}
 
 
-def reason(precision: str, board: str) -> str | None:
-    """Why a result may differ from the twin's."""
+def reason(precision: str, place: str) -> str | None:
+    """Why a result at ``place``, a backend and a board, may differ from the twin's."""
     matches = (
         why
-        for precisions, boards, why in DEPARTURES
-        if fnmatch.fnmatchcase(precision, precisions) and fnmatch.fnmatchcase(board, boards)
+        for precisions, places, why in DEPARTURES
+        if fnmatch.fnmatchcase(precision, precisions) and fnmatch.fnmatchcase(place, places)
     )
     return next(matches, None)
 
@@ -108,8 +117,9 @@ def table(results: dict[str, Any]) -> str:
     lines = [
         BEGIN,
         "",
-        "`=`: the weights are the twin's to the bit. A number: the largest distance in units in the last place,",
-        "the reason below. `-`: the board has no room for the network, or does not know the precision. Empty: not run.",
+        "`=`: the weights are the twin's to the bit. A number: the largest distance in units in the last place; `≠`:",
+        "other codes; the reason stands below. `-`: the board has no room for the network, or does not know the",
+        "precision. Empty: not run.",
         "",
     ]
     departures: dict[str, None] = {}
@@ -128,8 +138,8 @@ def table(results: dict[str, Any]) -> str:
             if any(runs):
                 cells = " | ".join(map(_cell, runs))
                 lines.append(f"| {backend} {results['versions'][backend]} | `{board}` | {cells} |")
-            if any(run and run.get("ulp") for run in runs):
-                departures[f"- {precision} on `{board}`: {reason(precision, board)}"] = None
+            if any(map(_departs, runs)):
+                departures[f"- {precision} on {backend}, `{board}`: {reason(precision, key)}"] = None
         lines.append("")
     lines += [*(departures or ["No departures: every run ended with the bits of the NumPy twin."]), "", END]
     return "\n".join(lines)
@@ -140,7 +150,13 @@ def _cell(run: dict[str, Any] | None) -> str:
         return ""
     if "refused" in run:
         return "-"
+    if run["ulp"] is None:
+        return "≠"  # codes of 8 bits that read as floats are no numbers to measure a distance between
     return "=" if run["ulp"] == 0 else str(run["ulp"])
+
+
+def _departs(run: dict[str, Any] | None) -> bool:
+    return run is not None and run.get("ulp", 0) != 0
 
 
 def _precision(results: dict[str, Any], name: str) -> str:
@@ -175,7 +191,7 @@ def measure(results: dict[str, Any], arguments: argparse.Namespace) -> int:
                     continue
             print(f"{place.key} {name}: {_cell(run)}", flush=True)
             results["runs"].setdefault(place.key, {})[name] = run
-            if run.get("ulp", 0) != 0 and reason(run["precision"], place.board) is None:
+            if _departs(run) and reason(run["precision"], place.key) is None:
                 unexplained += 1
         if not unexplained:
             RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
