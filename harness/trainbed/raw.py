@@ -22,10 +22,10 @@ def build_raw(scenario: Scenario, *, board: str | None = None) -> tuple[Prepared
     Raises InputError for a network with parameters to train, what build_raw_firmware raises.
     """
     prepared = prepare(scenario, board=board)
-    trained = [layer.name for layer in prepared.network.parametric if layer.trainable]
-    if trained:
+    in_ram = [field.layer for field in prepared.plan.parameters.fields if not field.in_flash]
+    if in_ram:
         raise scenario.error(
-            f"the raw protocol sets no weights: {trained[0]} needs 'trainable: false', and its weights from 'weights:'",
+            f"the raw protocol sets no weights: {in_ram[0]} needs 'trainable: false' (or training 'epochs: 0')",
             "network",
         )
     return prepared, build_raw_firmware(prepared)

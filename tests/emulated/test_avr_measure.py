@@ -18,6 +18,7 @@ from trainbed.prepare import prepare
 from trainbed.raw import RawPort, build_raw
 from trainbed.replay import make_twin
 from trainbed.scenario import load_scenario
+from trainbed.session import Session
 
 pytestmark = needs_avr
 
@@ -179,8 +180,49 @@ def test_a_host_that_does_not_wait_loses_its_frame_and_is_told(scenario_of_image
 
 def test_a_network_with_weights_to_train_gets_no_raw_firmware(scenario_of_images: Path) -> None:
     scenario = load_scenario(scenario_of_images)
-    text = RAW.replace("units: 10, activation: softmax, trainable: false", "units: 10, activation: softmax")
+    text = RAW.replace("softmax, trainable: false", "softmax").replace("epochs: 0", "epochs: 1")
     scenario_of_images.write_text(text, encoding="utf-8")
     assert build_raw(scenario)[1].flash_bytes > 9_000
     with pytest.raises(InputError, match=r"raw\.yaml:.*dense_2 needs 'trainable: false'"):
-        build_raw(load_scenario(scenario_of_images))
+        build_raw(load_scenario(scenario_of_images), board="native")
+
+
+INT8 = """\
+schema: 1
+name: the same in 8-bit integers
+board: atmega4809_xplained
+network:
+  input: [784]
+  layers:
+    - dense: {units: 5, activation: relu}
+    - dense: {units: 10, activation: softmax}
+training:
+  precision: int8_pow2
+  loss: categorical_crossentropy
+  optimizer: {sgd: {lr: 0.1}}
+  epochs: 0
+  batch_size: 1
+  seed: 3
+data: {npz: images.npz}
+link: {dataset: stream}
+expect: {}
+"""
+
+
+def test_a_network_of_integers_takes_the_bytes_of_the_line_as_they_are(tmp_path: Path) -> None:
+    """Its inputs are codes from 0 on; the zero of the bench's two kinds is the network's own affair."""
+    codes = (np.random.default_rng(2).integers(0, 256, (6, N_PIXELS)) // 8).astype(np.uint8)
+    labels = np.arange(6)
+    np.savez(tmp_path / "images.npz", x_train=codes, y_train=labels, x_test=codes, y_test=labels)
+    (tmp_path / "int8.yaml").write_text(INT8, encoding="utf-8")
+    scenario = load_scenario(tmp_path / "int8.yaml")
+    with Session(scenario) as session:
+        session.inject()
+        expected = [int(session.link.predict(code.tobytes()).argmax()) for code in codes]
+    found = []
+    with RawPort(scenario) as port:
+        bench = Bench(port)
+        for kind, code in enumerate(codes):
+            bench.transfer(code.tobytes(), kind % 2)
+            found.append(bench.prediction)
+    assert found == expected
