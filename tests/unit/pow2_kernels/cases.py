@@ -149,7 +149,9 @@ def dense(
         limit = 127 if not narrow else max(1, min(127, (1 << 22) // (n_in * 256)))
         w = np.clip(codes(rng, n_out, n_in), -limit, limit) if not flash else weights
         b = biases(rng, n_out) if not flash else fixed_biases
-        arrays = {"x": codes(rng, n_in, unsigned=unsigned, zeros=0.8 if sparse else 0.3)}
+        # Some inputs of sparse layers are nearly all zero: gaps beyond what a pair of the list can tell.
+        zeros = float(rng.choice([0.8, 0.99])) if sparse else 0.3
+        arrays = {"x": codes(rng, n_in, unsigned=unsigned, zeros=zeros)}
         if not flash:
             arrays |= {"w": pack_rows(w), "b": b}
         if sparse:

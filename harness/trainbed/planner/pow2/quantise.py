@@ -33,9 +33,9 @@ class Headroom:
     activations: float
 
 
-SCRATCH = Headroom(3.0, 4.0)
-"""From random weights; 2.0 costs accuracy by saturation, more by coarse steps (docs/numerics-pow2.md)."""
-TUNING = Headroom(1.5, 2.0)
+SCRATCH = Headroom(3.0, 8.0)
+"""From random weights. Outputs that saturate go on sending errors: see docs/numerics-pow2.md."""
+TUNING = Headroom(1.5, 4.0)
 """From trained weights."""
 FROZEN = Headroom(1.0, 1.0)
 
