@@ -57,6 +57,7 @@ class Case:
     loss: str = "categorical_crossentropy"
     batch_size: int = 4
     quick: bool = False
+    optimizer: str = "sgd: {lr: 0.02, decay: 0.9}"
 
 
 CASES: dict[str, Case] = {
@@ -85,6 +86,12 @@ CASES: dict[str, Case] = {
         _RESIDUAL.replace("relu, name: stem", "relu, name: stem, trainable: false"), "precision: mixed", quick=True
     ),
     "mixed_all": Case(_CHAIN, "precision: mixed", batch_size=1),
+    "mixed_adam": Case(
+        _CHAIN.replace("relu, name: stem", "relu, name: stem, trainable: false"),
+        "precision: mixed",
+        quick=True,
+        optimizer="adam: {lr: 0.01, decay: 0.9}",
+    ),
     "qas": Case(_RESIDUAL, "precision: int8_qas"),
     "qas_narrow": Case(_CHAIN, "precision: int8_qas", "quantisation: {accumulators: int16}\n", batch_size=1),
     "qas_sparse": Case(
@@ -109,7 +116,7 @@ def write_int8_case(name: str, folder: Path) -> Path:
     path = folder / f"{name}.yaml"
     path.write_text(
         f"schema: 1\nname: {name}\nboard: arduino_nano_33_ble\n{case.network}"
-        f"training: {{{case.training}, loss: {case.loss}, optimizer: {{sgd: {{lr: 0.02, decay: 0.9}}}}, epochs: 2,"
+        f"training: {{{case.training}, loss: {case.loss}, optimizer: {{{case.optimizer}}}, epochs: 2,"
         f" batch_size: {case.batch_size}, seed: 3}}\nexpect: {{matches_reference: exact}}\n{case.keys}"
     )
     return path

@@ -180,8 +180,7 @@ class Int8Writer(Float32Writer):
     def _set_lr(self) -> list[str]:
         if self._plan.inference:
             return ["(void)lr;"]
-        both = self._optimizer.set_lr() if self._plan.trainable else []
-        return both if "trn_lr = lr;" in both else [*both, "trn_lr = lr;"]
+        return self._optimizer.set_lr() if self._plan.trainable else ["trn_lr = lr;"]
 
     def _init(self) -> list[str]:
         """The host sends the parameters: quantising needs data."""
