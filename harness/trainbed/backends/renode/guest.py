@@ -150,15 +150,17 @@ class RenodeGuest:
         """Slices until the core sleeps in its port's wait. Raises GuestStopped when it ends in any other way."""
         machine, watch = self._machine, self._machine.watch
         steps = min(budget.steps, budget.cycles)
-        end, deadline = machine.executed + steps, time.monotonic() + budget.wall_s
+        begun, deadline = machine.executed, time.monotonic() + budget.wall_s
+        given = 0  # also what a core slept away: an endless loop of one instruction counts as a sleep in Renode
         asleep = False
         while True:
-            left = end - machine.executed
+            left = steps - max(machine.executed - begun, given)
             if left <= 0:
                 raise self._hang(f"the guest spent its budget of {steps:,} instructions without waiting for input")
             if time.monotonic() > deadline:
                 raise self._hang(f"the guest ran for {budget.wall_s:g} s of wall clock without waiting for input")
             self._run_slice(min(left, _SLICE))
+            given += min(left, _SLICE)
             self._output += watch.sent()
             self._count_marks()
             stopped = watch.exception()
