@@ -28,6 +28,7 @@ from trainbed.toolchain.cache import cache_root
 
 SCHEMA = 1
 STATE_FILE, RAM_FILE, ELF_FILE = "post_mortem.json", "ram.bin", "firmware.elf"
+LOG_FILE = "emulator.log"
 _KIND = "post_mortem"
 _KEPT = 16
 """Folders in the cache; the oldest go."""
@@ -146,6 +147,8 @@ def _write(folder: Path, content: str, state: GuestState, elf: Path) -> None:
     try:
         (temporary / RAM_FILE).write_bytes(b"".join(memory for _, memory in state.memories))
         shutil.copyfile(elf, temporary / ELF_FILE)
+        if state.log:
+            (temporary / LOG_FILE).write_bytes(state.log)
         (temporary / STATE_FILE).write_text(content, encoding="utf-8")
         temporary.chmod(0o755)
         shutil.rmtree(folder, ignore_errors=True)
