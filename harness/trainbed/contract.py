@@ -68,6 +68,7 @@ def _expectations(expect: ExpectKeys, result: Result, reference_ulp: int | None)
         yield Expectation("loss_decreases", passed, observed, {"by": decrease.by})
     yield from _bounded("final_loss", expect.final_loss, result.training.loss[-1] if result.training.loss else None)
     yield from _bounded("test_accuracy", expect.test_accuracy, result.test.accuracy)
+    yield from _bounded("balanced_accuracy", expect.balanced_accuracy, result.test.balanced_accuracy)
     agreement = expect.matches_reference
     if agreement is not None:
         allowed = 0 if isinstance(agreement, str) else agreement.ulp

@@ -46,6 +46,7 @@ def figures(result: Result) -> dict[str, str | float]:
         "first_loss": losses[0] if losses else None,
         "final_loss": losses[-1] if losses else None,
         "test_accuracy": result.test.accuracy,
+        "balanced_accuracy": result.test.balanced_accuracy,
         "cost_class": result.cost.cost_class,
         "cost_model": result.cost.model,
         "cycles_per_sample": result.cost.cycles_per_sample.total,

@@ -98,6 +98,7 @@ def make_result(finished: Finished) -> Result:
         test=TestFacts(
             accuracy=training.tested.accuracy if training.tested else None,
             loss=training.tested.loss if training.tested else None,
+            balanced_accuracy=training.tested.balanced_accuracy if training.tested else None,
         ),
         cost=_cost(finished),
         weights=WeightsFacts(file=WEIGHTS_FILE, sha256=weights_sha256(training.weights)),

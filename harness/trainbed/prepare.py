@@ -16,7 +16,7 @@ from trainbed.boards import Board, load_board
 from trainbed.codegen.config import LinkSizes, SampleFormat, write_config
 from trainbed.codegen.messages import messages_header
 from trainbed.codegen.model import write_model
-from trainbed.data.augment import Augmentation, augmentation_of, balanced
+from trainbed.data.augment import Augmentation, augmentation_of, sets_of
 from trainbed.data.load import Data, load_data
 from trainbed.errors import DoesNotFit
 from trainbed.link.frames import raw_bytes
@@ -135,8 +135,8 @@ def prepare(scenario: Scenario, *, board: str | None = None, tell: Tell | None =
         )
     with with_line(scenario, "augment"):
         augmentation = augmentation_of(scenario.augment, network.input_shape, seed=training.seed)
-        if scenario.augment is not None and scenario.augment.balance:
-            data = replace(data, train=balanced(data.train))
+        train, test = sets_of(scenario.augment, augmentation, data.train, data.test, seed=training.seed)
+        data = replace(data, train=train, test=test)
     given = load_weights(scenario, network)
     if given is None and resolved.weights is not None:
         given = named(network, resolved.weights)

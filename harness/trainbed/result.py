@@ -112,10 +112,11 @@ class TrainingFacts:
 
 @dataclass(frozen=True)
 class TestFacts:
-    """The test set after training."""
+    """The test set after training. ``balanced_accuracy``: mean over the classes of the share answered right."""
 
     accuracy: float | None
     loss: float | None
+    balanced_accuracy: float | None = field(default=None, metadata=_LATER)
 
     __test__ = False  # not a test case of pytest's
 

@@ -217,6 +217,11 @@ class RobotLibrary:
         self._check("test_accuracy", {"min": share})
 
     @keyword
+    def balanced_accuracy_should_be_at_least(self, share: float) -> None:
+        """Fails unless the mean over the classes of the share answered right is at least this, on the test set."""
+        self._check("balanced_accuracy", {"min": share})
+
+    @keyword
     def weights_should_equal_reference(self, ulp: int = 0) -> None:
         """Fails unless the board's weights equal those of the same training in NumPy: to the bit, or within ``ulp``."""
         self._check("matches_reference", {"ulp": ulp} if ulp else "exact")

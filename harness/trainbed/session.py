@@ -312,7 +312,7 @@ class Session:
         except ValidationError as error:
             raise InputError(f"expect: {{{name}: {bound}}}: {error.errors()[0]['msg']}") from None
         self._injected()
-        if expect.test_accuracy is not None and self._tested is None:
+        if (expect.test_accuracy or expect.balanced_accuracy) and self._tested is None:
             self.evaluate()
         ulp = self._agreement() if expect.matches_reference is not None else None
         return evaluate(expect, self._result or self.snapshot(), reference_ulp=ulp)[0]

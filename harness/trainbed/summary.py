@@ -96,6 +96,8 @@ def _facts(result: Result) -> Table:
         )
     if result.test.loss is not None:
         accuracy = f", accuracy {result.test.accuracy:.1%}" if result.test.accuracy is not None else ""
+        if result.test.balanced_accuracy is not None:
+            accuracy += f", balanced {result.test.balanced_accuracy:.1%}"
         table.add_row("test", f"loss {result.test.loss:.5f}{accuracy}")
     memory = result.memory
     parts = [("training", memory.training_bytes), ("RAM", memory.ram_bytes), ("flash", memory.flash_bytes)]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -81,6 +82,13 @@ class Evaluated:
     loss: float
     accuracy: float | None
     n_samples: int
+    recalls: tuple[float, ...] | None = None
+    """Share answered right of each class that occurs; None without labels."""
+
+    @property
+    def balanced_accuracy(self) -> float | None:
+        """Mean over the classes of the share answered right: a guess of always the same class gets 1 / classes."""
+        return math.fsum(self.recalls) / len(self.recalls) if self.recalls else None
 
 
 @dataclass(frozen=True)
@@ -134,6 +142,13 @@ def seeded_order(seed: int, epoch: int, n: int) -> NDArray[np.int64]:
     return np.asarray(shuffle(seed, epoch, n), dtype=np.int64)
 
 
+def _by_class(samples: SampleSet) -> list[NDArray[np.int64]]:
+    """Places of the samples of each class that occurs; without labels all in one."""
+    if samples.labels is None:
+        return [np.arange(len(samples))]
+    return [np.flatnonzero(samples.labels == label) for label in np.unique(samples.labels)]
+
+
 @dataclass
 class Trainer:
     """Trains a started guest over its link.
@@ -176,20 +191,34 @@ class Trainer:
         return self.client.read_parameters()
 
     def evaluate(self, epoch: int) -> Evaluated:
-        """Loss and accuracy on the test set, with the weights as they are."""
+        """Loss and accuracy on the test set, with the weights as they are.
+
+        Class by class, in the order of the set within each: the guest's counts then tell of each class.
+        """
         if self.test is None or not len(self.test):
             raise DataError("there is no test set to evaluate")
         per_message = self.client.samples_per_message(EvaluateIndexed if self._resident else EvaluateSamples)
-        n = len(self.test)
-        for start in range(0, n, per_message):
-            chosen = np.arange(start, min(start + per_message, n))
-            if self._resident:
-                state = self.client.evaluate_indexed(start, (chosen + len(self.train)).astype(np.uint16))
-            else:
-                state = self.client.evaluate_samples(start, self.test.encode(chosen))
+        n, done, correct = len(self.test), 0, 0
+        recalls: list[float] = []
+        for members in _by_class(self.test):
+            for start in range(0, len(members), per_message):
+                chosen = members[start : start + per_message]
+                if self._resident:
+                    state = self.client.evaluate_indexed(done, (chosen + len(self.train)).astype(np.uint16))
+                else:
+                    state = self.client.evaluate_samples(done, self.test.encode(chosen))
+                done += len(chosen)
+            recalls.append((state.n_correct - correct) / len(members))
+            correct = state.n_correct
         if state.n_samples != n:
             raise ProtocolError(f"{n} samples were sent for evaluation, the guest counted {state.n_samples}")
-        return Evaluated(epoch=epoch, loss=state.loss_sum / n, accuracy=self._accuracy(state.n_correct, n), n_samples=n)
+        return Evaluated(
+            epoch=epoch,
+            loss=state.loss_sum / n,
+            accuracy=self._accuracy(state.n_correct, n),
+            n_samples=n,
+            recalls=tuple(recalls) if self.test.labels is not None else None,
+        )
 
     # --- steps of run() ----------------------------------------------------------------------------------------------
 

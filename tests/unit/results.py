@@ -33,7 +33,7 @@ def a_result() -> Result:
             training_bytes=9720, flash_bytes=14068, ram_bytes=71196, stack_bytes=324, stack_bound_bytes=328
         ),
         training=TrainingFacts(loss=(0.5, 0.2, 0.1 + 2**-50), accuracy=(0.3, 0.6, 0.9)),
-        test=TestFacts(accuracy=0.75, loss=0.2),
+        test=TestFacts(accuracy=0.75, loss=0.2, balanced_accuracy=0.625),
         cost=CostFacts(
             cost_class="modelled",
             model="cortex-m4/1",

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainbed.data.augment import Augmentation, balanced
+from trainbed.data.augment import Augmentation, balanced, drawn, sets_of
 from trainbed.data.preview import png, preview_sheet
 from trainbed.data.random import mix, random
 from trainbed.data.warp import warp
@@ -65,6 +65,36 @@ def test_bytes_are_rounded_to_the_nearest() -> None:
     assert shifted[0, :, :, 0].tolist() == [[1, 1], [1, 1]]  # 0.5 goes up
     shifted = warp(images, np.eye(2)[None], np.array([[0.0, 0.25]]), size=(2, 2), fill="nearest")
     assert shifted[0, :, :, 0].tolist() == [[0, 1], [0, 1]]
+
+
+def test_so_many_of_each_class_are_drawn_by_the_seed_in_turn() -> None:
+    labels = np.array([0] * 20 + [1] * 3 + [2] * 9, np.uint16)
+    samples = SampleSet(x=np.arange(32, dtype=np.uint8)[:, None], labels=labels)
+    chosen = drawn(samples, 9, seed=4)
+    assert chosen.labels is not None
+    assert chosen.labels.tolist() == [0, 1, 2] * 9
+    of_class = [chosen.x[chosen.labels == label, 0].tolist() for label in range(3)]
+    assert len(set(of_class[0])) == 9 and max(of_class[0]) < 20
+    assert sorted(of_class[1]) == [20, 20, 20, 21, 21, 21, 22, 22, 22]
+    assert sorted(of_class[2]) == list(range(23, 32))
+    assert of_class[0] != drawn(samples, 9, seed=5).x[::3, 0].tolist()
+    assert (drawn(samples, 9, seed=4).x == chosen.x).all()
+    with pytest.raises(DataError, match="need class labels"):
+        drawn(SampleSet(x=samples.x, values=np.zeros((32, 1), np.float32)), 2, seed=1)
+
+
+def test_held_out_images_are_varied_once_and_by_other_draws_than_those_of_training() -> None:
+    images = _images()
+    augmentation = Augmentation(FULL, (12, 9, 3), seed=1)
+    keys = FULL.model_copy(update={"per_class": 2, "test_per_class": 3})
+    train, test = sets_of(keys, augmentation, images, images, seed=1)
+    assert (len(train), len(test)) == (12, 18)
+    assert {row.tobytes() for row in train.x} <= {row.tobytes() for row in images.x}  # each epoch varies it
+    drawn_alone = drawn(images, 3, seed=1)
+    assert (test.x == augmentation.held_out(drawn_alone).x).all()
+    of_epochs = {row.tobytes() for epoch in range(5) for row in augmentation.epoch(drawn_alone, epoch).x}
+    assert of_epochs.isdisjoint(row.tobytes() for row in test.x)
+    assert sets_of(None, None, images, images, seed=1) == (images, images)
 
 
 def test_augmentation_is_the_transformation_of_keras() -> None:

@@ -27,6 +27,7 @@ def expect(**keys: Any) -> ExpectKeys:
     [
         ("final_loss", 0.1 + 2**-50),
         ("test_accuracy", 0.75),
+        ("balanced_accuracy", 0.625),
         ("training_memory_bytes", 9720),
         ("ram_bytes", 71196),
         ("flash_bytes", 14068),

@@ -160,11 +160,28 @@ def test_accuracy_counts_the_first_largest_output(power: Power) -> None:
     assert epoch.accuracy == 0.75
 
 
+@pytest.mark.parametrize("resident", [False, True])
+def test_balanced_accuracy_is_the_mean_over_the_classes_of_the_share_answered_right(
+    power: Power, resident: bool
+) -> None:
+    """The stub answers the first of three equal outputs, class 0, when it evaluates."""
+    config = Config(resident_samples=90)
+    test = samples(config, 60)
+    test.labels[:] = [0] * 30 + [1] * 20 + [2] * 10
+    test.labels[:] = test.labels[np.random.default_rng(1).permutation(60)]
+    (*_, last), _ = run(power(config), samples(config, 5), test, resident=resident)
+    assert isinstance(last, Evaluated)
+    assert last.accuracy == 0.5
+    assert last.recalls == (1.0, 0.0, 0.0)
+    assert last.balanced_accuracy == 1 / 3
+
+
 def test_values_have_no_accuracy(power: Power) -> None:
     config = Config(t_format=TFormat.VALUES)
     (_, epoch, last), _ = run(power(config), samples(config, 4), samples(config, 2))
     assert epoch.accuracy is None
     assert last.accuracy is None
+    assert last.balanced_accuracy is None
 
 
 def test_every_epoch_has_the_order_of_the_seed(power: Power) -> None:

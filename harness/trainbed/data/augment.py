@@ -21,6 +21,8 @@ from trainbed.link.samples import SampleSet
 from trainbed.scenario.schema import AugmentKeys
 
 _STREAM = np.uint32(0x27D4EB2F)
+_TEST_STREAM = np.uint32(0x9E3779B9)
+_DRAW_STREAM = np.uint32(0xC2B2AE3D)
 _THETA, _DOWN, _RIGHT, _SHEAR, _ZOOM_ROWS, _ZOOM_COLUMNS, _FLIP = range(7)
 """Which draw of a sample decides what."""
 
@@ -42,11 +44,17 @@ class Augmentation:
 
     def epoch(self, samples: SampleSet, epoch: int) -> SampleSet:
         """The samples as they are trained in an epoch (0-based): same order, labels and type."""
+        return self._varied(samples, mix(mix(np.uint32(self.seed) ^ _STREAM) + np.uint32(epoch)))
+
+    def held_out(self, samples: SampleSet) -> SampleSet:
+        """Test samples varied once, by draws no epoch has."""
+        return self._varied(samples, mix(np.uint32(self.seed) ^ _TEST_STREAM))
+
+    def _varied(self, samples: SampleSet, stream: NDArray[np.uint32]) -> SampleSet:
         if not self.varies:
             return samples
         n = len(samples)
-        of_epoch = mix(mix(np.uint32(self.seed) ^ _STREAM) + np.uint32(epoch))
-        keys = mix(of_epoch + np.arange(n, dtype=np.uint32))
+        keys = mix(stream + np.arange(n, dtype=np.uint32))
         matrices, offsets = self._maps(keys)
         images = samples.x.reshape(n, *self.shape)
         warped = warp(images, matrices, offsets, size=self.shape[:2], fill=self.keys.fill)
@@ -81,6 +89,40 @@ def augmentation_of(keys: AugmentKeys | None, shape: tuple[int, int, int], *, se
     if augmentation.varies and min(shape[:2]) < 2:
         raise NetworkError(f"augment is for images; the network's input is {list(shape)}")
     return augmentation if augmentation.varies else None
+
+
+def sets_of(
+    keys: AugmentKeys | None, augmentation: Augmentation | None, train: SampleSet, test: SampleSet, *, seed: int
+) -> tuple[SampleSet, SampleSet]:
+    """The training and the test set that are asked for: balanced, so many of each class, the test set varied.
+
+    Raises DataError where classes are to be chosen and there are no labels.
+    """
+    if keys is None:
+        return train, test
+    if keys.balance:
+        train = balanced(train)
+    if keys.per_class is not None:
+        train = drawn(train, keys.per_class, seed=seed)
+    if keys.test_per_class is not None:
+        test = drawn(test, keys.test_per_class, seed=seed)
+        test = augmentation.held_out(test) if augmentation is not None else test
+    return train, test
+
+
+def drawn(samples: SampleSet, per_class: int, *, seed: int) -> SampleSet:
+    """So many samples of each class in turn, in an order drawn from the seed; where a class has fewer, again from its
+    first. Raises DataError without labels.
+    """
+    if samples.labels is None:
+        raise DataError("'per_class' and 'test_per_class' need class labels")
+    chosen = []
+    for label in np.unique(samples.labels):
+        places = np.flatnonzero(samples.labels == label)
+        lots = mix(mix(np.uint32(seed) ^ _DRAW_STREAM) + places.astype(np.uint32))
+        chosen.append(np.resize(places[np.argsort(lots, kind="stable")], per_class))
+    order = np.stack(chosen, axis=1).ravel()
+    return SampleSet(x=samples.x[order], labels=samples.labels[order])
 
 
 def balanced(samples: SampleSet) -> SampleSet:

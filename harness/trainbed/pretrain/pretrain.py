@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from trainbed.data.augment import augmentation_of, balanced
+from trainbed.data.augment import augmentation_of, sets_of
 from trainbed.data.load import Data, load_data
 from trainbed.errors import NetworkError
 from trainbed.link.samples import SampleSet
@@ -115,7 +115,9 @@ def _load(scenario: Scenario, keys: PretrainKeys, network: Network) -> Data:
         data = load_data(
             keys.data, network.input_shape, n_outputs=1, loss=keys.loss, base_dir=scenario.base_dir, seed=keys.seed
         )
-    return replace(data, train=balanced(data.train)) if keys.augment is not None and keys.augment.balance else data
+    augmentation = augmentation_of(keys.augment, network.input_shape, seed=keys.seed)
+    train, test = sets_of(keys.augment, augmentation, data.train, data.test, seed=keys.seed)
+    return replace(data, train=train, test=test)
 
 
 def _course(

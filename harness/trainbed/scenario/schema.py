@@ -222,6 +222,7 @@ class ExpectKeys(Keys):
     loss_decreases: Decrease | None = None
     final_loss: Bound | None = None
     test_accuracy: Bound | None = None
+    balanced_accuracy: Bound | None = None
     matches_reference: (
         Annotated[
             Annotated[Literal["exact"], Tag("<exact>")] | Annotated[UlpBound, Tag("<ulp>")],
@@ -306,6 +307,14 @@ class AugmentKeys(Keys):
     horizontal_flip: bool = False
     fill: Literal["nearest", "constant", "reflect", "wrap"] = "nearest"
     balance: bool = False
+    per_class: Count | None = None
+    test_per_class: Count | None = None
+
+    @model_validator(mode="after")
+    def _balances_once(self) -> AugmentKeys:
+        if self.balance and self.per_class is not None:
+            raise PydanticCustomError("wrong", "{text}", {"text": "per_class balances already; leave 'balance' out"})
+        return self
 
 
 class PretrainKeys(TrainingKeys):
