@@ -53,16 +53,20 @@ def _fitted(x: NDArray[Any], shape: tuple[int, int, int], origin: str) -> NDArra
     x = x[..., None] if x.ndim == 3 else x
     if x.ndim != 4 or x.shape[3] not in (1, 3, shape[2]):
         raise DataError(f"{origin}: 'fit' is for images [n, height, width, 1 or 3], found {list(x.shape)}")
-    x = _with_channels(x, shape[2], origin)
-    if x.shape[1:3] == shape[:2]:
+    x = with_channels(x, shape[2], origin)
+    return resized(x, shape[:2])
+
+
+def resized(x: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Images ``[n, h, w, c]`` at another size (h, w): bilinear, pixel centres."""
+    if x.shape[1:3] == size:
         return x
-    matrix = np.diag([x.shape[1] / shape[0], x.shape[2] / shape[1]])
-    return warp(
-        x, np.broadcast_to(matrix, (len(x), 2, 2)), np.zeros((len(x), 2)), size=(shape[0], shape[1]), fill="nearest"
-    )
+    matrix = np.diag([x.shape[1] / size[0], x.shape[2] / size[1]])
+    return warp(x, np.broadcast_to(matrix, (len(x), 2, 2)), np.zeros((len(x), 2)), size=size, fill="nearest")
 
 
-def _with_channels(x: NDArray[Any], channels: int, origin: str) -> NDArray[Any]:
+def with_channels(x: NDArray[Any], channels: int, origin: str) -> NDArray[Any]:
+    """Images ``[n, h, w, c]`` with so many channels: colours to grey by luma, grey to equal colours. Raises DataError."""
     if x.shape[3] == channels:
         return x
     if x.shape[3] == 1:
