@@ -164,16 +164,20 @@ def test_accuracy_counts_the_first_largest_output(power: Power) -> None:
 def test_balanced_accuracy_is_the_mean_over_the_classes_of_the_share_answered_right(
     power: Power, resident: bool
 ) -> None:
-    """The stub answers the first of three equal outputs, class 0, when it evaluates."""
+    """The stub's outputs are the inputs and the first weights."""
     config = Config(resident_samples=90)
     test = samples(config, 60)
-    test.labels[:] = [0] * 30 + [1] * 20 + [2] * 10
-    test.labels[:] = test.labels[np.random.default_rng(1).permutation(60)]
-    (*_, last), _ = run(power(config), samples(config, 5), test, resident=resident)
+    labels = np.random.default_rng(1).permutation([0] * 30 + [1] * 20 + [2] * 10)
+    test.labels[:] = labels
+    test.x[:, :3] = np.random.default_rng(2).integers(0, 99, (60, 3))
+    (*_, last), trainer = run(power(config), samples(config, 5), test, resident=resident)
+    right = (test.x[:, :3] + trainer.read_weights()[:3]).argmax(axis=1) == labels
+    recalls = [right[labels == label].mean() for label in range(3)]
     assert isinstance(last, Evaluated)
-    assert last.accuracy == 0.5
-    assert last.recalls == (1.0, 0.0, 0.0)
-    assert last.balanced_accuracy == 1 / 3
+    assert last.accuracy == right.mean()
+    assert last.recalls == pytest.approx(recalls)
+    assert last.balanced_accuracy == pytest.approx(np.mean(recalls))
+    assert last.balanced_accuracy != pytest.approx(last.accuracy)
 
 
 def test_values_have_no_accuracy(power: Power) -> None:

@@ -66,7 +66,7 @@ def resized(x: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 
 
 def with_channels(x: NDArray[Any], channels: int, origin: str) -> NDArray[Any]:
-    """Images ``[n, h, w, c]`` with so many channels: colours to grey by luma, grey to equal colours. Raises DataError."""
+    """Images ``[n, h, w, c]`` with so many channels: to grey by luma, from grey to equal colours. Raises DataError."""
     if x.shape[3] == channels:
         return x
     if x.shape[3] == 1:
