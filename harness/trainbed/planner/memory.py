@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 from trainbed.boards import Board
 from trainbed.errors import DoesNotFit
-from trainbed.planner.graph import Role
+from trainbed.network.layers import INPUT
+from trainbed.planner.graph import Role, Slot
+from trainbed.planner.int8.plan import Int8Plan
+from trainbed.planner.int8.schemes import most_biases
 from trainbed.planner.plan import Plan
 
 _REST_ESTIMATE, _REST_SHARE = 512, 12
@@ -109,21 +112,34 @@ def estimated_ram(plan: Plan, board: Board, *, sample_bytes: int, link_bytes: in
 
 
 def check_fit(plan: Plan, board: Board, *, sample_bytes: int, link_bytes: int) -> None:
-    """Refuse a network that cannot fit the board's RAM. Raises DoesNotFit naming the largest parts."""
+    """Refuse a network that cannot fit the board's RAM.
+
+    Raises DoesNotFit naming the largest parts and, in 8 bits, the update of most biases that would fit.
+    """
     have = board.ram_bytes
     need = estimated_ram(plan, board, sample_bytes=sample_bytes, link_bytes=link_bytes)
     if have is None or need <= have:
         return
-    parts = sorted(_parts(plan, sample_bytes), key=lambda part: -part[1])[:3]
+    parts = sorted(_parts(plan, sample_bytes, link_bytes), key=lambda part: -part[1])[:3]
     largest = ", ".join(f"{what} ({_grouped(n_bytes)} B)" for what, n_bytes in parts if n_bytes)
-    raise DoesNotFit(f"needs {_grouped(need)} B of RAM, {board.name} has {_grouped(have)}; largest: {largest}")
+    hint = ""
+    if isinstance(plan, Int8Plan) and not plan.inference:
+
+        def ram_of(other: Int8Plan) -> int:
+            return estimated_ram(other, board, sample_bytes=sample_bytes, link_bytes=link_bytes)
+
+        fitting = most_biases(plan, ram_of, room=have)
+        if fitting is not None:
+            last = fitting.update.biases_of_last
+            hint = f"; update: {{sparse: {{biases_of_last: {last}}}}} would fit: {_grouped(fitting.ram_bytes)} B"
+    raise DoesNotFit(f"needs {_grouped(need)} B of RAM, {board.name} has {_grouped(have)}; largest: {largest}{hint}")
 
 
 def _grouped(number: int) -> str:
     return f"{number:,}".replace(",", " ")
 
 
-def _parts(plan: Plan, sample_bytes: int) -> list[tuple[str, int]]:
+def _parts(plan: Plan, sample_bytes: int, link_bytes: int) -> list[tuple[str, int]]:
     peak = _peak_step(plan)
     live = [storage for storage in plan.storages if storage.first <= peak <= storage.last]
     parts = []
@@ -132,13 +148,21 @@ def _parts(plan: Plan, sample_bytes: int) -> list[tuple[str, int]]:
         what = {Role.VALUE: "activations", Role.ERROR: "errors", Role.GRADIENT: "gradients"}.get(
             slot.role, slot.role.value
         )
-        parts.append((f"{what} of {slot.tensor}", storage.n_bytes))
+        title = f"{what} of {slot.tensor}" if slot != Slot(Role.VALUE, INPUT) else "the frame that brings a sample"
+        parts.append((title, storage.n_bytes))
     for layer in plan.trainable:
         copies = 1 + plan.state_floats + (0 if plan.immediate else 1)
         parts.append(
             (f"parameters of {layer.name} with gradients and optimizer state", 4 * layer.n_parameters * copies)
         )
+    for layer in plan.network.parametric:
+        fields = (field for field in plan.parameters.fields if field.layer == layer.name and not field.in_flash)
+        if layer not in plan.trainable:
+            parts.append((f"parameters of {layer.name}", sum(field.n_bytes for field in fields)))
+    if isinstance(plan, Int8Plan):
+        parts.append(("gradients of the batch in 8-bit layers", plan.gradients.ram_bytes))
     parts.append(("samples kept on the device", sample_bytes))
+    parts.append(("frame buffers of the link", link_bytes))
     return parts
 
 

@@ -15,7 +15,7 @@ from trainbed.network.precision import FLOAT32, Precision
 from trainbed.network.training import Adam, Loss, Optimizer
 from trainbed.planner.graph import Graph, Slot, Step, bit_candidates, inference_steps, training_steps
 from trainbed.planner.parameters import ParameterLayout, float32_layout
-from trainbed.planner.storage import SlotBytes, Storage, check, float32_bytes, place, total_bytes
+from trainbed.planner.storage import SlotBytes, Storage, check, float32_bytes, least_bytes, place, total_bytes
 
 
 @dataclass(frozen=True)
@@ -135,15 +135,18 @@ def arrange(
     ``bits``: values may be kept as bits.
     """
 
-    def placed(bits: frozenset[str]) -> Arranged:
+    def operations(bits: frozenset[str]) -> tuple[Step, ...]:
         plain = inference_steps(graph) if graph.inference else training_steps(graph, bits=bits, immediate=immediate)
-        steps = finish(plain)
-        return steps, place(steps, slot_bytes)
+        return finish(plain)
 
     chosen: frozenset[str] = frozenset()
-    best = placed(chosen)
+    first = operations(chosen)
+    best = (first, place(first, slot_bytes))
     for tensor in bit_candidates(graph) if bits else ():
-        trial = placed(chosen | {tensor})
+        steps = operations(chosen | {tensor})
+        if least_bytes(steps, slot_bytes) >= total_bytes(best[1]):
+            continue  # no need to look for places
+        trial = (steps, place(steps, slot_bytes))
         if total_bytes(trial[1]) < total_bytes(best[1]):
             chosen, best = chosen | {tensor}, trial
     check(*best, slot_bytes)

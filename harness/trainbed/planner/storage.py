@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trainbed.network.layers import Network
-from trainbed.planner.arena import Interval, arena_bytes, assign_offsets
+from trainbed.planner.arena import Interval, arena_bytes, assign_offsets, live_bytes
 from trainbed.planner.graph import Role, Slot, Step
 
 SlotBytes = Callable[[Slot], int]
@@ -77,6 +77,22 @@ def merge_in_place(steps: Sequence[Step]) -> dict[Slot, Slot]:
 
 def place(steps: Sequence[Step], slot_bytes: SlotBytes) -> tuple[Storage, ...]:
     """Storage of all slots with offsets in the arena, in order of offset."""
+    groups, intervals = _intervals(steps, slot_bytes)
+    offsets = assign_offsets(intervals)
+    placed = [
+        Storage(tuple(slots), interval.n_bytes, interval.first, interval.last, offset)
+        for slots, interval, offset in zip(groups, intervals, offsets, strict=True)
+    ]
+    return tuple(sorted(placed, key=lambda storage: (storage.offset, storage.first)))
+
+
+def least_bytes(steps: Sequence[Step], slot_bytes: SlotBytes) -> int:
+    """What no arena for the steps can be shorter than."""
+    return live_bytes(_intervals(steps, slot_bytes)[1])
+
+
+def _intervals(steps: Sequence[Step], slot_bytes: SlotBytes) -> tuple[list[list[Slot]], list[Interval]]:
+    """The slots that share storage, and how long and large each storage is."""
     spans = lives(steps)
     groups: dict[Slot, list[Slot]] = {}
     for slot, root in merge_in_place(steps).items():
@@ -89,12 +105,7 @@ def place(steps: Sequence[Step], slot_bytes: SlotBytes) -> tuple[Storage, ...]:
         )
         for slots in groups.values()
     ]
-    offsets = assign_offsets(intervals)
-    placed = [
-        Storage(tuple(slots), interval.n_bytes, interval.first, interval.last, offset)
-        for slots, interval, offset in zip(groups.values(), intervals, offsets, strict=True)
-    ]
-    return tuple(sorted(placed, key=lambda storage: (storage.offset, storage.first)))
+    return list(groups.values()), intervals
 
 
 def total_bytes(storages: Sequence[Storage]) -> int:
@@ -115,7 +126,7 @@ def check(steps: Sequence[Step], storages: Sequence[Storage], slot_bytes: SlotBy
         for slot in step.reads:
             start = where[slot].offset
             span = holds[start : start + slot_bytes(slot)]
-            assert all(owner == slot for owner in span), (
+            assert span.count(slot) == len(span), (
                 f"{step.op.value} of {step.layer.name} reads {slot}, overwritten before"
             )
         for slot in step.writes:

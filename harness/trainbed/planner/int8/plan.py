@@ -162,9 +162,13 @@ def make_int8_plan(
     if techniques.patches:
         alone = best[0]
         # First as short as can be, which shows what the rest of the step needs; then no more chains than that asks for.
+        tried: set[Chains] = {()}
         for _ in range(2):
-            trial = arranged(1, 1, choose_chains(alone, design, slot_bytes, floor=floor))
-            best, floor = min(best, trial, key=_total), peak_behind(*trial)
+            chains = choose_chains(alone, design, slot_bytes, floor=floor)
+            if chains not in tried:
+                tried.add(chains)
+                trial = arranged(1, 1, chains)
+                best, floor = min(best, trial, key=_total), peak_behind(*trial)
     for turns, parts in _WAYS:
         if (turns == 1 or (pools and techniques.fused_pools)) and (parts == 1 or techniques.tiles):
             chains = tuple(step.chain for step in best[0] if step.chain)

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each of the planner's techniques saves in RAM and costs in cycles, and what an update needs, on MobileNetV2.
+
+    PYTHONPATH=harness python benchmarks/memory/run.py [--only NAME ..] [--data ../shared/data] [--write]
+
+MobileNetV2 of width 0.35 at 128x128x3 in int8_qas, batch 1, on the emulated STM32F746G-DISCO, or on its virtual sibling
+with 16 MB where the part is too small. Each row is one `run_scenario`: RAM, flash and cycles come from one and the same
+build; cycles are the core's, modelled, at zero wait states (docs/fidelity.md). Images: CIFAR-10, each pixel made 4 by
+4. Weights are the seeded initial ones: the rows measure memory and time, not accuracy. Rows that are done are kept in
+results.json; --write makes results.md of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainbed.planner.int8.techniques import TECHNIQUES
+from trainbed.run import run_scenario
+from trainbed.scenario.loader import load_scenario
+
+_FOLDER = Path(__file__).parent
+_KEPT = _FOLDER / "results.json"
+_PART, _SIBLING = "stm32f746g_disco", "stm32f746g_disco_16mb"
+_SIDE, _TRAIN, _TEST = 128, 2, 1
+_SPARSE = "{sparse: {biases_of_last: 12, weights: {block_16_expand: 0.25}}}"
+_LAST = ("block_17_expand", "block_17_depthwise", "block_17_project", "last", "classifier")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run: the update, the techniques, the board."""
+
+    name: str
+    update: str = _SPARSE
+    techniques: Sequence[str] = TECHNIQUES
+    board: str = _PART
+    precision: str = "int8_qas"
+
+
+def rows() -> list[Row]:
+    """All rows, in the order of the tables."""
+    everything = Row("all")
+    alone = [
+        Row(f"without {name}", techniques=[other for other in TECHNIQUES if other != name], board=_SIBLING)
+        for name in TECHNIQUES
+    ]
+    none = Row("none", techniques=[], board=_SIBLING)
+    whole = ", ".join(f"{name}: 1" for name in _LAST)
+    updates = [
+        Row("biases of the last 12", update="{sparse: {biases_of_last: 12}}"),
+        Row("last 5 layers", update=f"{{sparse: {{biases_of_last: 5, weights: {{{whole}}}}}}}", board=_SIBLING),
+        Row("full update", update="all", board=_SIBLING),
+        Row("full update, float32", update="all", board=_SIBLING, precision="float32"),
+    ]
+    return [everything, *alone, none, *updates]
+
+
+def write_data(folder: Path, source: Path) -> None:
+    """A few images of CIFAR-10, each pixel repeated until the side is right."""
+    with np.load(source / "cifar10-mini.npz") as images:
+        times = _SIDE // images["x_train"].shape[1]
+
+        def grown(name: str, count: int) -> Any:
+            return images[name][:count].repeat(times, axis=1).repeat(times, axis=2)
+
+        np.savez(
+            folder / "images.npz",
+            x_train=grown("x_train", _TRAIN),
+            y_train=images["y_train"][:_TRAIN],
+            x_test=grown("x_test", _TEST),
+            y_test=images["y_test"][:_TEST],
+        )
+
+
+def measure(row: Row, folder: Path) -> dict[str, Any]:
+    """Run one row."""
+    path = folder / "scenario.yaml"
+    integer = row.precision != "float32"
+    path.write_text(
+        f"schema: 1\nname: {row.name}\nboard: {row.board}\n"
+        f"network: {{mobilenet_v2: {{input: [{_SIDE}, {_SIDE}, 3], width: 0.35, classes: 10}}}}\n"
+        f"training: {{precision: {row.precision}, loss: categorical_crossentropy, optimizer: {{sgd: {{lr: 0.01}}}},"
+        " epochs: 1, batch_size: 1, seed: 1}\n"
+        f"data: {{npz: images.npz}}\nlink: {{dataset: stream}}\nupdate: {row.update}\nexpect: {{}}\n"
+        + ("quantisation: {calibration_samples: 2}\n" if integer else "")
+        + (f"build: {{techniques: [{', '.join(row.techniques)}]}}\n" if integer else "")
+    )
+    result = run_scenario(load_scenario(path))
+    cycles = result.cost.cycles_per_sample
+    assert cycles is not None
+    return {
+        "board": row.board,
+        "ram": result.memory.ram_bytes,
+        "training": result.memory.training_bytes,
+        "flash": result.memory.flash_bytes,
+        "stack": result.memory.stack_bound_bytes,
+        "forward": round(cycles.forward),
+        "backward": round(cycles.backward),
+        "update": round(cycles.update),
+        "total": round(cycles.total),
+        "weights": result.weights.sha256,
+        "model": result.cost.model,
+        "versions": dict(result.versions),
+    }
+
+
+def _grouped(number: float) -> str:
+    return f"{number:,.0f}"
+
+
+def report(kept: dict[str, dict[str, Any]]) -> str:
+    """results.md."""
+    base = kept["all"]
+    techniques = [name for name in ("all", *(f"without {name}" for name in TECHNIQUES), "none") if name in kept]
+    others = [row.name for row in rows() if row.name in kept and row.name not in techniques]
+    lines = [
+        "# Memory of training MobileNetV2-w0.35 at 128x128x3",
+        "",
+        f"int8_qas, batch 1, `update: {_SPARSE}`; trained with all techniques: {_grouped(base['ram'])} B of RAM with image, weights in",
+        f"RAM, arena, link and stack, {_grouped(base['flash'])} B of flash.",
+        "",
+        "| techniques | RAM B | more | flash B | cycles/step | more | same weights |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name in techniques:
+        row = kept[name]
+        price = 100 * (row["total"] / base["total"] - 1)
+        same = "yes" if row["weights"] == base["weights"] else "**no**"
+        lines.append(
+            f"| {name} | {_grouped(row['ram'])} | {_grouped(row['ram'] - base['ram'])} | {_grouped(row['flash'])} |"
+            f" {_grouped(row['total'])} | {price:+.2f}% | {same} |"
+        )
+    lines += [
+        "",
+        "| update | board | RAM B | training B | flash B | forward | backward | update | cycles/step |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name in ("all", *others):
+        row = kept[name]
+        numbers = " | ".join(_grouped(row[key]) for key in ("forward", "backward", "update", "total"))
+        memory = " | ".join(_grouped(row[key]) for key in ("ram", "training", "flash"))
+        title = "sparse, as above" if name == "all" else name
+        lines.append(f"| {title} | {row['board']} | {memory} | {numbers} |")
+    versions = "; ".join(f"{name} {version}" for name, version in sorted(base["versions"].items()))
+    lines += ["", f"Cycles are modelled ({base['model']}), at zero wait states. {versions}.", ""]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Measure, keep, and write the table."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--only", nargs="*", help="names of rows; all that are not kept yet by default")
+    arguments.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with cifar10-mini.npz")
+    arguments.add_argument("--write", action="store_true", help="write results.md")
+    given = arguments.parse_args()
+    kept: dict[str, dict[str, Any]] = json.loads(_KEPT.read_text()) if _KEPT.exists() else {}
+    wanted = [row for row in rows() if (row.name in given.only if given.only is not None else row.name not in kept)]
+    with tempfile.TemporaryDirectory() as folder:
+        if wanted:
+            write_data(Path(folder), given.data)
+        for row in wanted:
+            kept[row.name] = measure(row, Path(folder))
+            _KEPT.write_text(json.dumps(kept, indent=1) + "\n")
+            print(row.name, kept[row.name], flush=True)
+    text = report(kept)
+    if given.write:
+        (_FOLDER / "results.md").write_text(text)
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
