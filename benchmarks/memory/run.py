@@ -125,8 +125,8 @@ def report(kept: dict[str, dict[str, Any]]) -> str:
     lines = [
         "# Memory of training MobileNetV2-w0.35 at 128x128x3",
         "",
-        f"int8_qas, batch 1, `update: {_SPARSE}`; trained with all techniques: {_grouped(base['ram'])} B of RAM with image, weights in",
-        f"RAM, arena, link and stack, {_grouped(base['flash'])} B of flash.",
+        f"int8_qas, batch 1, `update: {_SPARSE}`. With all techniques {_grouped(base['ram'])} B of RAM:",
+        f"image, weights in RAM, arena, link, stack; {_grouped(base['flash'])} B of flash.",
         "",
         "| techniques | RAM B | more | flash B | cycles/step | more | same weights |",
         "| --- | --- | --- | --- | --- | --- | --- |",

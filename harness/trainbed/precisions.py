@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from trainbed.data.load import Data
 from trainbed.network.layers import Network
 from trainbed.planner.int8.plan import make_int8_plan
-from trainbed.planner.int8.techniques import Techniques
+from trainbed.planner.int8.techniques import ALL_TECHNIQUES, Techniques
 from trainbed.planner.parameters import Arrays
 from trainbed.planner.plan import Plan, make_plan
 from trainbed.prepare_pow2 import plan_pow2
@@ -34,7 +34,7 @@ class InNumbers:
 def techniques_of(scenario: Scenario) -> Techniques:
     """What the planner of an 8-bit precision may do for less memory."""
     names = scenario.build.techniques
-    return Techniques() if names is None else Techniques.only(names)
+    return ALL_TECHNIQUES if names is None else Techniques.only(names)
 
 
 def in_numbers(

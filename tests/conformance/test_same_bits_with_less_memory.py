@@ -50,8 +50,17 @@ _NETWORKS = {
     - global_avg_pool
     - dense: {units: 3, activation: softmax}
 """,
+    "streamed": """\
+  input: [50, 45, 1]
+  layers:
+    - conv2d: {filters: 6, kernel: 3, stride: 3, padding: same, activation: relu6, name: stem}
+    - inverted_residual: {filters: 6, expand: 4, kernel: 3, stride: 2, name: block}
+    - global_avg_pool
+    - dense: {units: 3, activation: softmax}
+""",
 }
 _UPDATES = {
+    "streamed": "{biases_of_last: 3, weights: {}}",
     "residual": "{biases_of_last: 4, weights: {third_depthwise: 1, third_project: 0.5}}",
     "spread": "{biases_of_last: 1, weights: {}}",
     "wide": "{biases_of_last: 6, weights: {block_expand: 0.5}}",
@@ -60,16 +69,17 @@ _UPDATES = {
 
 def write_case(name: str, folder: Path, *, precision: str = "int8_qas", batch_size: int = 1) -> Path:
     """Write a scenario and its data; its path."""
-    shape = {"residual": (13, 11, 3), "spread": (10, 9, 2), "wide": (6, 5, 3)}[name]
+    shape = {"residual": (13, 11, 3), "spread": (10, 9, 2), "wide": (6, 5, 3), "streamed": (50, 45, 1)}[name]
     rng = np.random.default_rng(5)
     x, y = rng.integers(0, 256, (12, *shape)).astype(np.uint8), rng.integers(0, 3, 12)
     np.savez(folder / "small.npz", x_train=x[:8], y_train=y[:8], x_test=x[8:], y_test=y[8:])
     path = folder / f"{name}.yaml"
+    link = "link: {dataset: stream}\n" if name == "streamed" else ""
     path.write_text(
         f"schema: 1\nname: {name}\nboard: stm32f746g_disco\nnetwork:\n{_NETWORKS[name]}"
         f"training: {{precision: {precision}, loss: categorical_crossentropy, optimizer: {{sgd: {{lr: 0.05}}}},"
         f" epochs: 1, batch_size: {batch_size}, seed: 3}}\ndata: {{npz: small.npz}}\n"
-        f"update: {{sparse: {_UPDATES[name]}}}\nexpect: {{matches_reference: exact}}\n"
+        f"update: {{sparse: {_UPDATES[name]}}}\nexpect: {{matches_reference: exact}}\n{link}"
     )
     return path
 
@@ -107,7 +117,42 @@ def test_each_technique_alone_keeps_every_bit(name: str, technique: str, precisi
     assert run(path, board="native", techniques=[technique]).weights.sha256 == run(path, board="native").weights.sha256
 
 
-def test_chains_begin_at_the_input_and_leave_only_what_is_read_again(tmp_path: Path) -> None:
-    steps = plan_of(write_case("residual", tmp_path)).steps
-    chains = [[layer.name for layer in step.chain] for step in steps if step.chain]
-    assert chains
+def test_chains_are_as_long_as_they_need_to_be(tmp_path: Path) -> None:
+    chains = [[layer.name for layer in step.chain] for step in plan_of(write_case("residual", tmp_path)).steps]
+    assert [chain for chain in chains if chain] == [
+        ["first_expand", "first_depthwise", "first_project", "first_add"],
+        ["second_expand", "second_depthwise", "second_project"],
+    ]
+
+
+def test_a_large_streamed_sample_is_received_in_the_arena(tmp_path: Path) -> None:
+    path = write_case("streamed", tmp_path)
+    assert plan_of(path).receive_offset is not None
+    assert plan_of(path, techniques=["patches"]).receive_offset is None
+
+
+@pytest.mark.slow
+def test_the_frame_stays_while_the_stems_weights_are_trained(tmp_path: Path) -> None:
+    path = write_case("streamed", tmp_path)
+    path.write_text(path.read_text().replace("weights: {}", "weights: {stem: 1}"))
+    assert plan_of(path).receive_offset is not None
+    board, host = run(path, board="stm32f746g_disco"), run(path, board="native")
+    assert board.weights.sha256 == host.weights.sha256
+
+
+@pytest.mark.slow
+def test_an_image_network_trains_in_110_kilobytes_on_the_board(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 256, (3, 16, 16, 3)).astype(np.uint8).repeat(8, axis=1).repeat(8, axis=2)
+    np.savez(tmp_path / "images.npz", x_train=x[:2], y_train=[0, 9], x_test=x[2:], y_test=[4])
+    path = tmp_path / "image.yaml"
+    path.write_text(
+        "schema: 1\nname: MobileNetV2\nboard: stm32f746g_disco\n"
+        "network: {mobilenet_v2: {input: [128, 128, 3], width: 0.35, classes: 10}}\n"
+        "training: {precision: int8_qas, loss: categorical_crossentropy, optimizer: {sgd: {lr: 0.01}}, epochs: 1,"
+        " batch_size: 1, seed: 1}\nquantisation: {calibration_samples: 2}\ndata: {npz: images.npz}\n"
+        "link: {dataset: stream}\nupdate: {sparse: {biases_of_last: 12, weights: {block_16_expand: 0.25}}}\n"
+        "expect: {matches_reference: exact, ram_bytes: {max: 112640}, flash_bytes: {max: 1048576}}\n"
+    )
+    result = run(path, board="stm32f746g_disco")
+    assert 0 < result.memory.training_bytes < result.memory.ram_bytes

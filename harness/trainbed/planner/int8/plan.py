@@ -267,9 +267,9 @@ def _with_scratch(
             finished.append(Step(Op.SELECT, layer, reads=(error,), writes=(chosen,)))
         if selects:
             step = replace(step, reads=(*step.reads, chosen))
-        n_bytes = (
-            0 if design.is_float(layer) else _scratch_bytes(step, design, selects=selects, narrow=narrow, tiles=tiles)
-        )
+        n_bytes = 0
+        if not design.is_float(layer):
+            n_bytes = _scratch_bytes(step, design, selects=selects, narrow=narrow, tiles=tiles)
         if n_bytes:
             slot = Slot(Role.SCRATCH, f"{step.op.value} of {layer.name}")
             sizes[slot] = n_bytes

@@ -33,5 +33,6 @@ class Techniques:
         return cls(**{name: name in chosen for name in TECHNIQUES})
 
 
+ALL_TECHNIQUES = Techniques()
 TECHNIQUES = tuple(each.name for each in fields(Techniques))
 ALL_TECHNIQUES = Techniques()
