@@ -24,7 +24,8 @@ PATHS = """
 schema verdict stop_reason scenario.name board backend.name backend.version
 model.parameters model.parameter_bytes model.macs_forward
 memory.training_bytes memory.flash_bytes memory.ram_bytes memory.stack_bytes memory.stack_bound_bytes
-training.loss training.accuracy training.diverged_at training.update_share test.accuracy test.loss test.balanced_accuracy
+training.loss training.accuracy training.diverged_at training.update_share test.accuracy test.loss
+test.balanced_accuracy
 cost.class cost.model
 cost.cycles_per_sample.forward cost.cycles_per_sample.backward cost.cycles_per_sample.update
 cost.cycles_per_sample.total
