@@ -59,10 +59,56 @@ TRN_KERNEL void trn_i8_bias_gradient(const int8_t *e, int32_t *gb, trn_size_t n_
     }
 }
 
+#if TRN_I8_SIMD
+
+/* Magnitudes of four bytes within -127 .. 127. */
+TRN_KERNEL uint32_t trn_i8_magnitudes(const int8_t *e)
+{
+    const uint32_t word = trn_i8_load((const uint8_t *)e);
+    const uint32_t below = word >> 7 & 0x01010101u;
+    return (word ^ ((below << 8) - below)) + below;
+}
+
+/* norms[k] = sum over p of |e[p next + k]|, k < 4: two pixels fit a byte, 512 of them 16 bits. */
+TRN_KERNEL void trn_i8_norms_four(const int8_t *e, int32_t *norms, trn_size_t n_pixels, trn_size_t next)
+{
+    norms[0] = norms[1] = norms[2] = norms[3] = 0;
+    while (n_pixels > 0) {
+        const trn_size_t count = trn_min(n_pixels, 512);
+        uint32_t even = 0, odd = 0;
+        for (trn_size_t pair = 0; pair < count / 2; pair++) {
+            const uint32_t sum = trn_i8_magnitudes(e) + trn_i8_magnitudes(e + next);
+            even = trn_i8_uxtab16(even, sum);
+            odd = trn_i8_uxtab16_ror8(odd, sum);
+            e += 2 * next;
+        }
+        if (count % 2 != 0) {
+            const uint32_t last = trn_i8_magnitudes(e);
+            even = trn_i8_uxtab16(even, last);
+            odd = trn_i8_uxtab16_ror8(odd, last);
+        }
+        norms[0] += (int32_t)(even & 0xFFFFu);
+        norms[1] += (int32_t)(odd & 0xFFFFu);
+        norms[2] += (int32_t)(even >> 16);
+        norms[3] += (int32_t)(odd >> 16);
+        n_pixels -= count;
+    }
+}
+
+#endif
+
 /* norms[o] = sum over p of |e[p, o]|: what dynamic updates rank structures by. */
 TRN_KERNEL void trn_i8_norms(const int8_t *e, int32_t *norms, trn_size_t n_pixels, trn_size_t n_channels)
 {
-    for (trn_size_t o = 0; o < n_channels; o++) {
+#if TRN_I8_SIMD
+    const trn_size_t fours = n_channels / 4 * 4;
+    for (trn_size_t o = 0; o < fours; o += 4) {
+        trn_i8_norms_four(e + o, norms + o, n_pixels, n_channels);
+    }
+#else
+    const trn_size_t fours = 0;
+#endif
+    for (trn_size_t o = fours; o < n_channels; o++) {
         int32_t sum = 0;
         for (trn_size_t p = 0; p < n_pixels; p++) {
             const int32_t d = e[p * n_channels + o];

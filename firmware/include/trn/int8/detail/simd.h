@@ -80,6 +80,21 @@ TRN_KERNEL uint32_t trn_i8_sxtab16_ror8(uint32_t a, uint32_t b)
     return d;
 }
 
+/* The same, unsigned. */
+TRN_KERNEL uint32_t trn_i8_uxtab16(uint32_t a, uint32_t b)
+{
+    uint32_t d;
+    __asm__("uxtab16 %0, %1, %2" : "=r"(d) : "r"(a), "r"(b));
+    return d;
+}
+
+TRN_KERNEL uint32_t trn_i8_uxtab16_ror8(uint32_t a, uint32_t b)
+{
+    uint32_t d;
+    __asm__("uxtab16 %0, %1, %2, ror #8" : "=r"(d) : "r"(a), "r"(b));
+    return d;
+}
+
 /* Bytes 0 and 2 (`ror` 0) or 1 and 3 (`ror` 8) of four, as two halves: signed, or unsigned less the zero point twice in `minus_zero`. */
 #define TRN_I8_TAKE_SIGNED(to, from) "sxtb16 " to ", " from "\n\t"
 #define TRN_I8_TAKE_UNSIGNED(to, from) "uxtb16 " to ", " from "\n\t"
