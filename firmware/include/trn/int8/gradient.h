@@ -65,8 +65,9 @@ TRN_KERNEL void trn_i8_bias_gradient(const int8_t *e, int32_t *gb, trn_size_t n_
 TRN_KERNEL uint32_t trn_i8_magnitudes(const int8_t *e)
 {
     const uint32_t word = trn_i8_load((const uint8_t *)e);
-    const uint32_t below = word >> 7 & 0x01010101u;
-    return (word ^ ((below << 8) - below)) + below;
+    uint32_t d;
+    __asm__("ssub8 %0, %2, %1\n\tsel %0, %0, %1" : "=&r"(d) : "r"(word), "r"(0) : "cc");
+    return d;
 }
 
 /* norms[k] = sum over p of |e[p next + k]|, k < 4: two pixels fit a byte, 512 of them 16 bits. */
@@ -76,6 +77,7 @@ TRN_KERNEL void trn_i8_norms_four(const int8_t *e, int32_t *norms, trn_size_t n_
     while (n_pixels > 0) {
         const trn_size_t count = trn_min(n_pixels, 512);
         uint32_t even = 0, odd = 0;
+#pragma GCC unroll 4
         for (trn_size_t pair = 0; pair < count / 2; pair++) {
             const uint32_t sum = trn_i8_magnitudes(e) + trn_i8_magnitudes(e + next);
             even = trn_i8_uxtab16(even, sum);
