@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from trainbed.data.augment import Augmentation, balanced, drawn, sets_of
 from trainbed.data.preview import png, preview_sheet
@@ -81,6 +82,12 @@ def test_so_many_of_each_class_are_drawn_by_the_seed_in_turn() -> None:
     assert (drawn(samples, 9, seed=4).x == chosen.x).all()
     with pytest.raises(DataError, match="need class labels"):
         drawn(SampleSet(x=samples.x, values=np.zeros((32, 1), np.float32)), 2, seed=1)
+
+
+def test_balancing_twice_is_refused() -> None:
+    with pytest.raises(ValidationError, match="per_class balances already; leave 'balance' out"):
+        AugmentKeys(balance=True, per_class=3)
+    assert AugmentKeys(balance=True, test_per_class=3).test_per_class == 3
 
 
 def test_held_out_images_are_varied_once_and_by_other_draws_than_those_of_training() -> None:
