@@ -199,4 +199,5 @@ def test_the_report_carries_firmware_and_figures(tmp_path: Path) -> None:
 
 def test_a_run_is_kept_where_the_suite_says(tmp_path: Path) -> None:
     robot(tmp_path, "Keeps\n    Boot Scenario    ${CURDIR}/two.yaml\n    Save Run    ${CURDIR}/kept\n")
-    assert sorted(file.name for file in (tmp_path / "kept").iterdir()) == ["firmware.elf", "result.json", "weights.npz"]
+    kept = ["firmware.elf", "plan.json", "profile.json", "result.json", "weights.npz"]
+    assert sorted(file.name for file in (tmp_path / "kept").iterdir()) == kept
