@@ -31,7 +31,7 @@ from trainbed.scenario.loader import load_scenario
 from trainbed.scenario.scenario import Scenario
 
 PUBLISHED = (("while training", 21, 50), ("test", 8, 10))
-"""Seed document 003: images answered right, of how many."""
+"""A. Zhao and J. Ocampo, On-Device Augmented Image Training .. utilizing the TinyEngine Library: right, of how many."""
 NOTES = """
 What it says and what it does not:
 
