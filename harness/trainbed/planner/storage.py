@@ -120,13 +120,14 @@ def check(steps: Sequence[Step], storages: Sequence[Storage], slot_bytes: SlotBy
     The planner runs it on every plan: a wrong plan would be a silently wrong training run.
     """
     where: Mapping[Slot, Storage] = {slot: storage for storage in storages for slot in storage.slots}
-    holds: list[Slot | None] = [None] * (total_bytes(storages) or 1)
+    number = {slot: n for n, slot in enumerate(where, 1)}
+    holds = [0] * (total_bytes(storages) or 1)
     for step in steps:
         allowed = set(step.in_place)
         for slot in step.reads:
             start = where[slot].offset
             span = holds[start : start + slot_bytes(slot)]
-            assert span.count(slot) == len(span), (
+            assert span.count(number[slot]) == len(span), (
                 f"{step.op.value} of {step.layer.name} reads {slot}, overwritten before"
             )
         for slot in step.writes:
@@ -139,4 +140,4 @@ def check(steps: Sequence[Step], storages: Sequence[Storage], slot_bytes: SlotBy
                 assert not overlap or same_place, (
                     f"{step.op.value} of {step.layer.name} overwrites {source} while reading it"
                 )
-            holds[start:end] = [slot] * (end - start)
+            holds[start:end] = [number[slot]] * (end - start)

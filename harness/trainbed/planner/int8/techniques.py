@@ -35,4 +35,3 @@ class Techniques:
 
 ALL_TECHNIQUES = Techniques()
 TECHNIQUES = tuple(each.name for each in fields(Techniques))
-ALL_TECHNIQUES = Techniques()
