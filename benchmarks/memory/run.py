@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -23,9 +24,13 @@ from typing import Any
 
 import numpy as np
 
-from trainbed.planner.int8.techniques import TECHNIQUES
+from trainbed.link.frames import raw_bytes
+from trainbed.link.messages import TrainSamples, layout_of
+from trainbed.planner.int8.plan import make_int8_plan
+from trainbed.planner.int8.techniques import TECHNIQUES, Techniques
 from trainbed.run import run_scenario
 from trainbed.scenario.loader import load_scenario
+from trainbed.scenario.network import resolve
 
 _FOLDER = Path(__file__).parent
 _KEPT = _FOLDER / "results.json"
@@ -113,6 +118,75 @@ def measure(row: Row, folder: Path) -> dict[str, Any]:
     }
 
 
+_POOLED = """\
+network:
+  input: [32, 32, 3]
+  layers:
+    - conv2d: {filters: 16, kernel: 3, padding: same, activation: relu}
+    - max_pool
+    - conv2d: {filters: 32, kernel: 3, padding: same, activation: relu}
+    - max_pool
+    - depthwise_conv2d: {kernel: 3, padding: same, activation: relu}
+    - conv2d: {filters: 32, kernel: 1, activation: relu}
+    - global_avg_pool
+    - dense: {units: 10, activation: softmax}
+"""
+_CUMULATIVE = ("flash", "patches", "fused_pools", "tiles", "bits", "in_place", "receive")
+_PLANNED = {
+    "MobileNetV2-w0.35, int8_qas, sparse as above": (
+        f"network: {{mobilenet_v2: {{input: [{_SIDE}, {_SIDE}, 3], width: 0.35, classes: 10}}}}\n",
+        "int8_qas",
+        f"update: {_SPARSE}\n",
+    ),
+    "the same, biases of the last 50": (
+        f"network: {{mobilenet_v2: {{input: [{_SIDE}, {_SIDE}, 3], width: 0.35, classes: 10}}}}\n",
+        "int8_qas",
+        "update: {sparse: {biases_of_last: 50}}\n",
+    ),
+    "two convolutions with pools at 32x32x3, uint8, full update": (_POOLED, "uint8", ""),
+}
+
+
+def planned(network: str, precision: str, keys: str, techniques: Sequence[str]) -> int:
+    """Bytes that depend on the techniques: arena, parameters in RAM, and a frame buffer outside the arena."""
+    text = (
+        f"schema: 1\nname: planned\nboard: {_PART}\n{network}training: {{precision: {precision}, epochs: 1,"
+        " loss: categorical_crossentropy, optimizer: {sgd: {lr: 0.01}}, batch_size: 1}\n"
+        f"data: {{npz: none.npz}}\nexpect: {{}}\n{keys}"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "planned.yaml"
+        path.write_text(text)
+        scenario = load_scenario(path)
+        network_of = resolve(scenario).network
+    frame = -(-raw_bytes(layout_of(TrainSamples).n_bytes + math.prod(network_of.input_shape) + 4) // 4) * 4
+    plan = make_int8_plan(
+        network_of,
+        loss=scenario.training.loss,
+        optimizer=scenario.training.optimizer,
+        batch_size=1,
+        precision=scenario.precision,
+        input_numbers=(1 / 255, 0),
+        techniques=Techniques.only(techniques),
+        receive_bytes=frame if "receive" in techniques else 0,
+    )
+    return plan.arena_bytes + plan.parameters.ram_bytes + (0 if "receive" in techniques else frame)
+
+
+def plan_table() -> list[str]:
+    """What the planner needs with none of the techniques, and with one more from column to column."""
+    lines = [
+        "Arena, parameters in RAM and frame buffer by plan, a sample streamed, techniques added one by one:",
+        "",
+        "| network | none | " + " | ".join(f"+ {name}" for name in _CUMULATIVE) + " |",
+        "| --- |" + " --- |" * (len(_CUMULATIVE) + 1),
+    ]
+    for title, case in _PLANNED.items():
+        ways = [_CUMULATIVE[:n] for n in range(len(_CUMULATIVE) + 1)]
+        lines.append(f"| {title} | " + " | ".join(_grouped(planned(*case, way)) for way in ways) + " |")
+    return lines
+
+
 def _grouped(number: float) -> str:
     return f"{number:,.0f}"
 
@@ -150,6 +224,7 @@ def report(kept: dict[str, dict[str, Any]]) -> str:
         memory = " | ".join(_grouped(row[key]) for key in ("ram", "training", "flash"))
         title = "sparse, as above" if name == "all" else name
         lines.append(f"| {title} | {row['board']} | {memory} | {numbers} |")
+    lines += ["", *plan_table()]
     versions = "; ".join(f"{name} {version}" for name, version in sorted(base["versions"].items()))
     lines += ["", f"Cycles are modelled ({base['model']}), at zero wait states. {versions}.", ""]
     return "\n".join(lines)

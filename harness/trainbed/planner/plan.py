@@ -120,6 +120,11 @@ def make_plan(
     return Plan(network, loss, optimizer, batch_size, steps, storages, immediate, layout, inference=inference)
 
 
+def plain_steps(graph: Graph, bits: frozenset[str] = frozenset(), *, immediate: bool) -> tuple[Step, ...]:
+    """Operations of one sample, training or inferring."""
+    return inference_steps(graph) if graph.inference else training_steps(graph, bits=bits, immediate=immediate)
+
+
 Arranged = tuple[tuple[Step, ...], tuple[Storage, ...]]
 
 
@@ -136,8 +141,7 @@ def arrange(
     """
 
     def operations(bits: frozenset[str]) -> tuple[Step, ...]:
-        plain = inference_steps(graph) if graph.inference else training_steps(graph, bits=bits, immediate=immediate)
-        return finish(plain)
+        return finish(plain_steps(graph, bits, immediate=immediate))
 
     chosen: frozenset[str] = frozenset()
     first = operations(chosen)

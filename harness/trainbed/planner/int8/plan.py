@@ -19,7 +19,7 @@ from trainbed.planner.int8.fuse import fusable, fuse_pools
 from trainbed.planner.int8.layout import gradient_layout, layer_gradient, parameter_layout, trained_shape
 from trainbed.planner.int8.techniques import ALL_TECHNIQUES, Techniques
 from trainbed.planner.parameters import ParameterLayout
-from trainbed.planner.plan import Arranged, Plan, arrange
+from trainbed.planner.plan import Arranged, Plan, arrange, plain_steps
 from trainbed.planner.storage import merge_in_place, total_bytes
 
 Chains = tuple[tuple[Layer, ...], ...]
@@ -142,6 +142,8 @@ def make_int8_plan(
     }
     choosing = frozenset(layer.name for layer in design.quantised) if chooses else frozenset()
 
+    seen: dict[object, Arranged] = {}
+
     def arranged(turns: int, parts: int, chains: Chains) -> Arranged:
         alone = {name: pool for name, pool in pools.items() if not any(pool in chain for chain in chains)}
 
@@ -155,7 +157,12 @@ def make_int8_plan(
             finished = _with_scratch(steps, design, sizes, chooses=chooses, narrow=narrow, tiles=techniques.tiles)
             return tuple(_with_frame(finished, design) if receive_bytes else finished)
 
-        return arrange(design.graph, slot_bytes, immediate=immediate, finish=finish, bits=techniques.bits)
+        # Ways that come to the same steps and scratch come to the same arena: it is looked for once.
+        steps = finish(plain_steps(design.graph, immediate=immediate))
+        key = (steps, tuple(sizes[slot] for step in steps for slot in step.writes if slot.role is Role.SCRATCH))
+        if key not in seen:
+            seen[key] = arrange(design.graph, slot_bytes, immediate=immediate, finish=finish, bits=techniques.bits)
+        return seen[key]
 
     best = arranged(1, 1, ())
     floor = 0
