@@ -201,6 +201,23 @@ def layer(kind: str, shape: Shape, o: Options, seed: int) -> Case:
         if o.tracked:
             _range(case, "again_range", sums)
         case.body.append(f"trn_i8_depthwise_conv2d_inplace(inplace, w, b, {s}, {z}, {again}, (uint8_t *)kept);")
+    if kind == "depthwise_conv2d":
+        case.add("by_rows", np.full(y.shape, 99, np.uint8), y)
+        one = out.replace("out_range", "row_range")
+        if o.tracked:
+            _range(case, "row_range", sums)
+        ring, row = f"i, {height}", f"by_rows + i * {y[0].size}"
+        case.body.append(f"for (trn_size_t i = 0; i < {shape.out_hw[0]}; i++) {{")
+        case.body.append(f"    trn_i8_depthwise_conv2d_row(x, w, b, {row}, {s}, {z}, {one}, {ring});")
+        case.body.append("}")
+    if kind == "pointwise" and not o.listed:
+        tiled = error_of(case, d, o, rng, name="dx_tiled")
+        for tile in (4, 8)[: 1 if o.accumulate else 2]:
+            case.scratch(f"tile{tile}", (tile * out_c + 3) // 4 * 4)
+            size = f"TRN_I8_POINTWISE_TILES_SCRATCH({out_c}, {tile})"
+            case.body.append(f'_Static_assert({size} == {(tile * out_c + 3) // 4 * 4}, "scratch");')
+            arguments = f"w, e, dx_tiled, {s}, {tiled}, {tile}, (int8_t *)tile{tile}"
+            case.body.append(f"trn_i8_pointwise_backward_input_tiles({arguments});")
     return case
 
 
