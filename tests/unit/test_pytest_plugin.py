@@ -241,7 +241,7 @@ def test_workers_side_by_side_agree_and_share_nothing(project: pytest.Pytester) 
     outcome.stdout.fnmatch_lines(["✗ loss_decreases * by at least 0.999"])
     kept = sorted((project.path / "kept").iterdir())
     assert [sorted(file.name for file in folder.iterdir()) for folder in kept] == [
-        ["firmware.elf", "result.json", "weights.npz"]
+        ["firmware.elf", "plan.json", "profile.json", "result.json", "weights.npz"]
     ] * 3
     weights = {properties(project.path / "report.xml", name)["trainbed.weights_sha256"] for name in ("good", "second")}
     assert len(weights) == 1

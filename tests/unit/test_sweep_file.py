@@ -164,12 +164,12 @@ def test_what_is_no_sweep_is_refused_at_its_line(write: Write, text: str, line: 
 
 
 def test_every_combination_that_is_no_scenario_is_refused_with_line_and_combination(write: Write) -> None:
-    text = "axes:\n  training.epochs:\n    - 1\n    - 0\n  training.batch_size: [7, -1]\n"
+    text = "axes:\n  training.epochs:\n    - 1\n    - -1\n  training.batch_size: [7, -1]\n"
     with pytest.raises(InputError) as refused:
         load_sweep(write(text))
     told = str(refused.value)
     assert told.startswith("3 of 4 runs cannot be; correct the axes or exclude them\n")
-    assert "sweep.yaml:8: training.epochs: must be at least 1, found 0" in told
+    assert "sweep.yaml:8: training.epochs: must be at least 0, found -1" in told
     assert "sweep.yaml:9: training.batch_size: must be at least 1, found -1" in told
     assert '{"training.batch_size":-1,"training.epochs":1}' in told
 
