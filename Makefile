@@ -60,7 +60,7 @@ demo: system-deps setup
 	$(BIN)/trainbed run scenarios/depthconv.yaml
 
 test: system-deps setup
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 	$(ROBOT) --exclude slow robot
 
 test-slow: system-deps setup
