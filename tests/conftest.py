@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from small_scenario import SCENARIO
+
 REQUIRED_IN_CI = ("native", "unicorn", "qemu", "simavr", "yasimavr")
 
 
@@ -41,25 +43,6 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 settings.register_profile("trainbed", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("trainbed")
-
-SCENARIO = """\
-schema: 1
-name: a small one
-board: arduino_nano_33_ble
-network:
-  input: [8, 8, 3]
-  layers:
-    - depthwise_conv2d: {kernel: 3, padding: same, activation: relu}
-    - flatten
-    - dense: {units: 1, activation: sigmoid}
-training:
-  loss: mse
-  optimizer: {adam: {lr: 0.01}}
-  epochs: 5
-  batch_size: 8
-data: {generate: lines, train: 12, test: 6}
-expect: {}
-"""
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import SCENARIO
+from small_scenario import SCENARIO
 from trainbed.backends.registry import availability
 from trainbed.boards import board_names, load_board
 from trainbed.errors import ScenarioError

@@ -42,7 +42,10 @@ def _names(folder: str) -> set[str]:
 
 
 @pytest.mark.parametrize("times", [10, pytest.param(500, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
-def test_starts_leave_no_process_descriptor_or_file(times: int, firmware: Firmware) -> None:
+def test_starts_leave_no_process_descriptor_or_file(
+    times: int, firmware: Firmware, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # other tests run beside this one
     with opened(BOARD, firmware.image):
         pass
     files, descriptors = _names(tempfile.gettempdir()), _descriptors()

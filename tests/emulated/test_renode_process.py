@@ -151,10 +151,12 @@ def test_what_renode_logged_is_kept_of_a_guest_that_broke(guest: Any) -> None:
     assert b"board" in guest.state().log
 
 
-def test_a_store_to_flash_is_a_fault(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [on("renode", BOARD)])
+def test_a_store_to_flash_is_a_fault(place: tuple[str, str], tmp_path: Path) -> None:
+    backend, board = place
     store = "if (n > 0 && rx[0] == 'F') { *(volatile uint32_t *)(0x00020000u) = 1; }"
-    firmware = port_guest(load_board(BOARD), tmp_path, before_send=store)
-    with opened("renode", BOARD, firmware.image) as guest:
+    firmware = port_guest(load_board(board), tmp_path, before_send=store)
+    with opened(backend, board, firmware.image) as guest:
         with pytest.raises(GuestFault, match="store to flash at 0x00020000") as caught:
             guest.exchange(b"F\0", budget=BUDGET)
         assert caught.value.kind == "write_protected"

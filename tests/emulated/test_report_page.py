@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from browser import INSTALL, Browser, chromium
-from conftest import SCENARIO
+from small_scenario import SCENARIO
 from trainbed.codegen.model import operations_of
 from trainbed.prepare import prepare
 from trainbed.report.costs import layer_costs

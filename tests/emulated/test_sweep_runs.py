@@ -90,7 +90,7 @@ def test_the_table_is_the_same_for_one_worker_and_three_and_no_elf_is_built_twic
     assert len(compilers.read_text().splitlines()) == 4
     for row in rows:
         kept = sorted(path.name for path in (tmp_path / "out/runs" / row["key"]).iterdir())
-        assert kept == ["firmware.elf", "result.json", "weights.npz"]
+        assert kept == ["firmware.elf", "plan.json", "profile.json", "result.json", "weights.npz"]
     assert {row["status"] for row in rows if row["axes.training.optimizer.sgd.lr"] == "0.5"} == {"passed"}
     assert {row["status"] for row in rows if row["axes.training.optimizer.sgd.lr"] == "1e-06"} == {"failed"}
     assert all(row["expectations.loss_decreases.passed"] in ("true", "false") for row in rows)

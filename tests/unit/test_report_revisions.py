@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import SCENARIO
+from small_scenario import SCENARIO
 from trainbed.cli import main
 
 

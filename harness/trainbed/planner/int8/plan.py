@@ -145,7 +145,8 @@ def make_int8_plan(
     seen: dict[object, Arranged] = {}
 
     def arranged(turns: int, parts: int, chains: Chains) -> Arranged:
-        alone = {name: pool for name, pool in pools.items() if not any(pool in chain for chain in chains)}
+        chained = {layer.name for chain in chains for layer in chain}
+        alone = {name: pool for name, pool in pools.items() if name not in chained}
 
         def finish(steps: tuple[Step, ...]) -> tuple[Step, ...]:
             steps = join_chains(steps, chains)
