@@ -83,7 +83,7 @@ def test_the_extras_are_the_documented_ones() -> None:
     tomllib = pytest.importorskip("tomllib", reason="TOML is read by Python 3.11 and newer")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert set(project["optional-dependencies"]) == {
-        "unicorn", "avr", "robot", "report", "tune", "cluster", "onnx", "hw", "dev", "all",
+        "unicorn", "avr", "robot", "report", "parquet", "tune", "cluster", "onnx", "hw", "dev", "all",
     }  # fmt: skip
     core = {re.split(r"[<>=\[ ]", line)[0] for line in project["dependencies"]}
     assert core == {"numpy", "pyyaml", "pydantic", "typing-extensions", "typer", "rich", "cobs", "pyelftools"}
