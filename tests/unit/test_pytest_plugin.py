@@ -200,6 +200,7 @@ def test_a_guest_that_broke_says_where_its_state_was_kept(
 ) -> None:
     pytest.importorskip("unicorn", reason="the unicorn extra is not installed")
     monkeypatch.setenv("TRAINBED_CACHE", str(project.path / "cache"))
+    monkeypatch.delenv("CI", raising=False)  # there pytest's summary tells the whole message once more
     write(project, "short", SCENARIO.replace("board: native", "board: arduino_nano_33_ble\nbudget: {steps: 2000}"))
     project.makepyfile(
         """
