@@ -8,8 +8,9 @@ functions; shapes and everything that is fixed are constants inside them.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from trainbed.codegen.call import Call
 from trainbed.codegen.int8.places import Int8Places
 from trainbed.codegen.literals import c_window
 from trainbed.network.layers import Activation, Kind, Layer
@@ -18,38 +19,6 @@ from trainbed.planner.int8.design import Design, ErrorScale
 from trainbed.planner.int8.layout import trained_shape
 from trainbed.planner.int8.plan import Int8Plan
 from trainbed.planner.int8.scratch import TILE, in_tiles, pooled_rows_bytes
-
-
-@dataclass
-class Int8Call:
-    """One generated function and the expressions passed to it: kernel lines over named parameters."""
-
-    layer: Layer
-    verb: str
-    parameters: list[tuple[str, str]] = field(default_factory=list)
-    """(declaration, expression); the declaration ends with the parameter's name."""
-    lines: list[str] = field(default_factory=list)
-
-    def take(self, declaration: str, expression: str) -> str:
-        """Add a parameter; its name."""
-        self.parameters.append((declaration, expression))
-        return declaration.replace("*", " ").split()[-1]
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """Equal for calls that one generated function can serve."""
-        return (tuple(declaration for declaration, _ in self.parameters), tuple(self.lines))
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        """Expressions passed to the generated function."""
-        return tuple(expression for _, expression in self.parameters)
-
-    def definition(self, name: str) -> str:
-        """The generated function."""
-        signature = ", ".join(declaration for declaration, _ in self.parameters)
-        body = "".join(f"    {line}\n" for line in self.lines)
-        return f"static TRN_NOINLINE void {name}({signature})\n{{\n{body}}}\n"
 
 
 class Int8Calls:
@@ -61,7 +30,7 @@ class Int8Calls:
         self._design: Design = plan.design
         self._graph = self._design.graph
 
-    def call_of(self, step: Step) -> Int8Call:
+    def call_of(self, step: Step) -> Call:
         """The call of a FORWARD, BITS, SELECT, BACKWARD_WEIGHTS or BACKWARD_INPUT step of an 8-bit layer."""
         if step.op is Op.FORWARD:
             return self._forward(step)
@@ -75,11 +44,11 @@ class Int8Calls:
 
     # --- forward -----------------------------------------------------------------------------------------------------
 
-    def _forward(self, step: Step) -> Int8Call:
+    def _forward(self, step: Step) -> Call:
         layer = step.layer
         if step.fused is not None:
             return self._forward_pooled(step, step.fused)
-        call = Int8Call(layer, "forward")
+        call = Call(layer, "forward")
         if layer.kind is Kind.DEQUANTISE:
             return self._dequantise(call, step)
         x = call.take("const uint8_t *x", self._places.value(step.sources[0]))
@@ -116,10 +85,10 @@ class Int8Calls:
             call.lines.append(f"trn_i8_{_family(layer)}_forward({x}, {y}, {_shape(layer)}, {zero}, {out});")
         return call
 
-    def _depthwise_in_place(self, step: Step) -> Int8Call:
+    def _depthwise_in_place(self, step: Step) -> Call:
         """A depthwise convolution that writes over its input."""
         layer = step.layer
-        call = Int8Call(layer, "forward_in_place")
+        call = Call(layer, "forward_in_place")
         x = call.take("uint8_t *x", self._places.value(step.sources[0]))
         w = call.take("const int8_t *w", self._places.field(layer.name, "weights"))
         b = call.take("const int32_t *b", self._places.field(layer.name, "bias"))
@@ -130,10 +99,10 @@ class Int8Calls:
         call.lines.append(f"trn_i8_depthwise_conv2d_inplace({x}, {w}, {b}, {shape}, {scratch});")
         return call
 
-    def _forward_pooled(self, step: Step, fused: Fused) -> Int8Call:
+    def _forward_pooled(self, step: Step, fused: Fused) -> Call:
         """Rows of a convolution, and of the pool behind it, by turns."""
         layer, pool = step.layer, fused.pool
-        call = Int8Call(layer, "forward_pooled")
+        call = Call(layer, "forward_pooled")
         x = call.take("const uint8_t *x", self._places.value(step.sources[0]))
         w = call.take("const int8_t *w", self._places.field(layer.name, "weights"))
         b = call.take("const int32_t *b", self._places.field(layer.name, "bias"))
@@ -155,7 +124,7 @@ class Int8Calls:
         ]
         return call
 
-    def _head(self, call: Int8Call, step: Step, x: str, w: str, b: str) -> Int8Call:
+    def _head(self, call: Call, step: Step, x: str, w: str, b: str) -> Call:
         """The last layer: its sums as float32."""
         layer = step.layer
         y = call.take("float *y", self._places.value(layer.name))
@@ -166,7 +135,7 @@ class Int8Calls:
         call.lines.append(f"trn_i8_dequantise_sums(sums, {y}, {layer.out_size}, {s});")
         return call
 
-    def _dequantise(self, call: Int8Call, step: Step) -> Int8Call:
+    def _dequantise(self, call: Call, step: Step) -> Call:
         source = step.sources[0]
         x = call.take("const uint8_t *x", self._places.value(source))
         y = call.take("float *y", self._places.value(step.layer.name))
@@ -179,14 +148,14 @@ class Int8Calls:
         """Tensors a layer reads."""
         return self._graph.inputs(layer)
 
-    def zero(self, call: Int8Call, name: str, tensor: str) -> str:
+    def zero(self, call: Call, name: str, tensor: str) -> str:
         """Zero point of a tensor: 0 where it must be, else an argument."""
         owner = self._design.range_owner(tensor)
         if self._design.starts_at_zero(owner):
             return "0"
         return call.take(f"int32_t {name}", f"{self._places.numbers(owner)}.zero")
 
-    def output(self, call: Int8Call, layer: Layer, scale: str = "") -> str:
+    def output(self, call: Call, layer: Layer, scale: str = "") -> str:
         """What becomes of a layer's sums."""
         if not scale:
             address = self._places.forward_scale(layer)
@@ -199,9 +168,9 @@ class Int8Calls:
         lo = zero if layer.activation is not Activation.NONE else "0"
         return f"(trn_i8_output_t){{{scale}, {per_channel}, {zero}, {lo}, 255, {seen}}}"
 
-    def _bits(self, step: Step) -> Int8Call:
+    def _bits(self, step: Step) -> Call:
         layer = step.layer
-        call = Int8Call(layer, "bits")
+        call = Call(layer, "bits")
         y = call.take("const uint8_t *y", self._places.value(layer.name))
         bits = call.take("uint8_t *bits", self._places.slot(Slot(Role.BITS, layer.name)))
         call.lines.append(f"trn_i8_mask_bits({y}, {bits}, {layer.out_size}, {_mask_limits(layer.activation)});")
@@ -209,10 +178,10 @@ class Int8Calls:
 
     # --- backward ----------------------------------------------------------------------------------------------------
 
-    def _select(self, step: Step) -> Int8Call:
+    def _select(self, step: Step) -> Call:
         """Norms of the structures, how many take part, which."""
         layer, update = step.layer, self._plan.precision.update
-        call = Int8Call(layer, "select")
+        call = Call(layer, "select")
         e = call.take("const int8_t *e", self._places.slot(Slot(Role.ERROR, layer.name)))
         scratch = call.take("uint8_t *scratch", self._places.selection(layer))
         choice = call.take("trn_i8_choice_t *choice", f"&choice_{self._places.name(layer)}")
@@ -223,7 +192,7 @@ class Int8Calls:
         call.lines.append(f"trn_i8_choose({e}, {pixels}, {layer.n_biases}, {s}, {limits}, {scratch}, {choice});")
         return call
 
-    def _which(self, call: Int8Call, step: Step) -> str:
+    def _which(self, call: Call, step: Step) -> str:
         """The structures that take part in a backward step."""
         layer = step.layer
         if Slot(Role.SCRATCH, f"selection of {layer.name}") not in step.reads:
@@ -232,11 +201,11 @@ class Int8Calls:
         count = call.take("trn_size_t count", f"choice_{self._places.name(layer)}.count")
         return f"((trn_i8_structures_t){{trn_i8_choice_list({chosen}, {layer.n_biases}), {count}}})"
 
-    def _backward_weights(self, step: Step) -> Int8Call:
+    def _backward_weights(self, step: Step) -> Call:
         layer, share = step.layer, self._design.share(step.layer)
         if step.fused is not None:
             return self._backward_weights_pooled(step, step.fused)
-        call = Int8Call(layer, "backward_weights")
+        call = Call(layer, "backward_weights")
         e = call.take("const int8_t *e", self._places.slot(Slot(Role.ERROR, layer.name)))
         which = self._which(call, step)
         bias = call.take("int32_t *gb", self._places.sums(layer, "bias")) if share.bias else "NULL"
@@ -261,10 +230,10 @@ class Int8Calls:
             call.lines.append(f"{name}({x}, {e}, {w}, {bias}, {', '.join(arguments)});")
         return call
 
-    def _backward_weights_pooled(self, step: Step, fused: Fused) -> Int8Call:
+    def _backward_weights_pooled(self, step: Step, fused: Fused) -> Call:
         """The error of some rows of a convolution out of its pool's, and their share of the gradient, by turns."""
         layer, pool, share = step.layer, fused.pool, self._design.share(step.layer)
-        call = Int8Call(layer, "backward_weights_pooled")
+        call = Call(layer, "backward_weights_pooled")
         e = call.take("const int8_t *e", self._places.slot(Slot(Role.ERROR, pool.name)))
         index = call.take("const uint8_t *index", self._places.slot(Slot(Role.INDEX, pool.name)))
         x = call.take("const uint8_t *x", self._places.value(step.sources[0]))
@@ -305,10 +274,10 @@ class Int8Calls:
         ]
         return call
 
-    def _backward_input(self, step: Step) -> Int8Call:
+    def _backward_input(self, step: Step) -> Call:
         layer = step.layer
         verb = "backward_input" if len(layer.inputs) == 1 else f"backward_input_{1 + step.sources.index(step.target)}"
-        call = Int8Call(layer, verb)
+        call = Call(layer, verb)
         dx = call.take("int8_t *dx", self._places.slot(Slot(Role.ERROR, step.target)))
         if layer.kind is Kind.DEQUANTISE:
             return self._quantise_error(call, step, dx)
@@ -341,7 +310,7 @@ class Int8Calls:
             call.lines.append(f"trn_i8_pass_error({e}, {dx}, {layer.out_size}, {error});")
         return call
 
-    def _error(self, call: Int8Call, step: Step) -> str:
+    def _error(self, call: Call, step: Step) -> str:
         """What becomes of the sums of an input gradient."""
         layer, target = step.layer, step.target
         epilogue = step.epilogue
@@ -356,7 +325,7 @@ class Int8Calls:
         accumulate = "true" if epilogue.accumulate else "false"
         return f"(trn_i8_error_t){{{scale}, {y}, {limits}, {bits}, {accumulate}, {seen}}}"
 
-    def _mask(self, call: Int8Call, epilogue: Epilogue, target: str) -> tuple[str, str]:
+    def _mask(self, call: Call, epilogue: Epilogue, target: str) -> tuple[str, str]:
         source = epilogue.derivative_from
         if source is None:
             return "NULL", "NULL"
@@ -366,7 +335,7 @@ class Int8Calls:
             return "(const uint8_t *)dx", "NULL"
         return call.take("const uint8_t *y_x", self._places.slot(source)), "NULL"
 
-    def _quantise_error(self, call: Int8Call, step: Step, dx: str) -> Int8Call:
+    def _quantise_error(self, call: Call, step: Step, dx: str) -> Call:
         """The error of a float32 layer to codes."""
         layer, target, epilogue = step.layer, step.target, step.epilogue
         assert epilogue is not None

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from trainbed.codegen.int8.calls import Int8Call, Int8Calls
+from trainbed.codegen.call import Call
+from trainbed.codegen.int8.calls import Int8Calls
 from trainbed.codegen.int8.places import Int8Places
 from trainbed.codegen.literals import c_window
 from trainbed.network.layers import INPUT, Kind, Layer
 from trainbed.planner.graph import Step
 from trainbed.planner.int8.chains import lines_of
 
-Emit = Callable[[Int8Call], str]
+Emit = Callable[[Call], str]
 """Makes the statement that makes a call."""
 
 
@@ -69,8 +70,8 @@ class RowWriter:
                 lines += self._row(number - 1, i)
         return [*lines, self._emit(self._call(layer, i))]
 
-    def _call(self, layer: Layer, i: str) -> Int8Call:
-        call = Int8Call(layer, "forward_row")
+    def _call(self, layer: Layer, i: str) -> Call:
+        call = Call(layer, "forward_row")
         sources = self._calls.sources(layer)
         if layer.kind is Kind.ADD:
             xs = [call.take(f"const uint8_t *x{k or ''}", self._from(name, layer, i)) for k, name in enumerate(sources)]

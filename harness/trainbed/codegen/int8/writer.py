@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from trainbed.codegen.call import Call
 from trainbed.codegen.constants import define_constant
 from trainbed.codegen.float32 import Float32Writer, function
-from trainbed.codegen.int8.calls import Int8Call, Int8Calls
+from trainbed.codegen.int8.calls import Int8Calls
 from trainbed.codegen.int8.places import Int8Places
 from trainbed.codegen.int8.rows import RowWriter
 from trainbed.codegen.int8.scales import ScaleWriter
@@ -88,7 +89,7 @@ class Int8Writer(Float32Writer):
             return rows.call
         return self._emit_int8(self._calls.call_of(step))
 
-    def _emit_int8(self, call: Int8Call) -> str:
+    def _emit_int8(self, call: Call) -> str:
         """Statement that makes a call, through the function made for its shape and fixed numbers."""
         name = self._instances.get(call.key)
         if name is None:

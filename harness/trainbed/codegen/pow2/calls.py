@@ -5,8 +5,7 @@ generated functions, shapes and numbers constants inside them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from trainbed.codegen.call import Call
 from trainbed.codegen.literals import c_activation, c_window
 from trainbed.codegen.pow2.places import Pow2Places
 from trainbed.codegen.pow2.tables import Tables
@@ -20,38 +19,6 @@ _PASSED = {Activation.RELU, Activation.RELU6, Activation.SIGMOID, Activation.TAN
 """Activations whose derivative is not 1."""
 
 
-@dataclass
-class Pow2Call:
-    """One generated function and the expressions passed to it."""
-
-    layer: Layer
-    verb: str
-    parameters: list[tuple[str, str]] = field(default_factory=list)
-    """(declaration, expression); the declaration ends with the parameter's name."""
-    lines: list[str] = field(default_factory=list)
-
-    def take(self, declaration: str, expression: str) -> str:
-        """Add a parameter; its name."""
-        self.parameters.append((declaration, expression))
-        return declaration.replace("*", " ").split()[-1]
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """Equal for calls that one generated function can serve."""
-        return (tuple(declaration for declaration, _ in self.parameters), tuple(self.lines))
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        """Expressions passed to the generated function."""
-        return tuple(expression for _, expression in self.parameters)
-
-    def definition(self, name: str) -> str:
-        """The generated function."""
-        signature = ", ".join(declaration for declaration, _ in self.parameters)
-        body = "".join(f"    {line}\n" for line in self.lines)
-        return f"static TRN_NOINLINE void {name}({signature})\n{{\n{body}}}\n"
-
-
 class Pow2Calls:
     """Makes the calls of a plan."""
 
@@ -61,10 +28,10 @@ class Pow2Calls:
         self._places = places
         self._tables = tables
 
-    def forward(self, step: Step) -> Pow2Call:
+    def forward(self, step: Step) -> Call:
         """Sums, their codes, an activation by table."""
         layer = step.layer
-        call = Pow2Call(layer, "forward")
+        call = Call(layer, "forward")
         x = call.take("const int8_t *x", self._places.value(step.sources[0]))
         unsigned = _c_bool(self._design.is_unsigned(step.sources[0]))
         if layer.has_weights:
@@ -87,7 +54,7 @@ class Pow2Calls:
             call.lines.append(f"trn_pow2_lookup(y, y, {table}, {layer.out_size});")
         return call
 
-    def _weighted(self, call: Pow2Call, layer: Layer, x: str) -> None:
+    def _weighted(self, call: Call, layer: Layer, x: str) -> None:
         if layer.kind is Kind.DENSE:
             self._dense(call, layer, x)
             return
@@ -97,7 +64,7 @@ class Pow2Calls:
         numbers = f"{c_window(layer)}, {self._range(layer)}, {self._kind(layer)}"
         call.lines.append(f"trn_pow2_{layer.kind.value}_forward({x}, {w}, {b}, {y}, {numbers});")
 
-    def _dense(self, call: Pow2Call, layer: Layer, x: str) -> None:
+    def _dense(self, call: Call, layer: Layer, x: str) -> None:
         pieces = self._places.pieces(layer)
         names = [call.take(f"const int8_t *w{i or ''}", address) for i, (_, _, address) in enumerate(pieces)]
         b = call.take("const int32_t *b", self._places.parameter(layer, "bias"))
@@ -112,7 +79,7 @@ class Pow2Calls:
             places = f"{w}, {b} + {first}, {y} + {first}" if first else f"{w}, {b}, {y}"
             call.lines.append(f"trn_pow2_dense_blocks({x}, {listed}, {places}, {layer.in_size}, {count}, {numbers});")
 
-    def _add(self, call: Pow2Call, step: Step, x: str) -> None:
+    def _add(self, call: Call, step: Step, x: str) -> None:
         other = call.take("const int8_t *other", self._places.value(step.sources[1]))
         y = call.take("int8_t *y", self._places.value(step.layer.name))
         finest = self._design.sum_fraction(step.layer)
@@ -121,10 +88,10 @@ class Pow2Calls:
             f"trn_pow2_add_forward({x}, {other}, {y}, {step.layer.out_size}, {shifts}, {self._range(step.layer)});"
         )
 
-    def backward_input(self, step: Step) -> Pow2Call:
+    def backward_input(self, step: Step) -> Call:
         """Errors of what a dense layer reads, times the derivative of the activation they pass."""
         layer = step.layer
-        call = Pow2Call(layer, "backward_input")
+        call = Call(layer, "backward_input")
         w = call.take("const int8_t *w", self._places.parameter(layer, "weights"))
         e = call.take("const int16_t *e", self._places.error(layer.name))
         dx = call.take("int16_t *dx", self._places.error(step.target))
@@ -141,10 +108,10 @@ class Pow2Calls:
         hi = self._design.range_of(layer).hi
         return f"trn_pow2_derivative({e}, {y}, {layer.out_size}, {c_activation(layer.activation)}, {hi});"
 
-    def update(self, step: Step, rate: str) -> Pow2Call:
+    def update(self, step: Step, rate: str) -> Call:
         """The step of a dense layer; ``rate``: its learning rate on the device."""
         layer, source = step.layer, step.sources[0]
-        call = Pow2Call(layer, "update")
+        call = Call(layer, "update")
         x = call.take("const int8_t *x", self._places.value(source))
         e = call.take("const int16_t *e", self._places.error(layer.name))
         w = call.take("int8_t *w", self._places.parameter(layer, "weights"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trainbed.codegen.call import Call
 from trainbed.codegen.literals import c_float
-from trainbed.codegen.pow2.calls import Pow2Call, Pow2Calls
+from trainbed.codegen.pow2.calls import Pow2Calls
 from trainbed.codegen.pow2.places import Pow2Places
 from trainbed.codegen.pow2.tables import Tables
 from trainbed.network.training import Loss
@@ -81,7 +82,7 @@ class Pow2Writer:
             ]
         return "\n".join(lines) + "\n"
 
-    def _emit(self, call: Pow2Call) -> str:
+    def _emit(self, call: Call) -> str:
         """Statement that makes a call, through the function made for its shape."""
         name = self._instances.get(call.key)
         if name is None:
