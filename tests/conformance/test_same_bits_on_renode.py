@@ -38,11 +38,17 @@ def test_a_board_on_renode_ends_with_the_weights_of_the_twin(board: str, name: s
 
 
 @pytest.mark.parametrize(
-    "scenario", ["tiny", pytest.param("depthconv", marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+    ("scenario", "board"),
+    [
+        *(("tiny", name) for name in _BOARDS if "unicorn" in load_board(name).backends),
+        pytest.param("depthconv", _NANO, marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
+    ],
 )
-def test_one_elf_on_unicorn_and_renode_trains_the_same_weights_in_as_many_instructions(scenario: str) -> None:
+def test_one_elf_on_unicorn_and_renode_trains_the_same_weights_in_as_many_instructions(
+    scenario: str, board: str
+) -> None:
     loaded = load_scenario(asset_path("scenarios") / f"{scenario}.yaml", ["expect={}"])
-    theirs, ours = (run_scenario(loaded, board=_NANO, backend=backend) for backend in ("unicorn", "renode"))
+    theirs, ours = (run_scenario(loaded, board=board, backend=backend) for backend in ("unicorn", "renode"))
     assert ours.firmware.sha256 == theirs.firmware.sha256
     assert ours.weights.sha256 == theirs.weights.sha256
     assert ours.training == theirs.training

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from trainbed.assets import asset_path
+from trainbed.backends.ported import read_code, stored_at
 from trainbed.backends.registry import available, choose_backend
 from trainbed.backends.renode import tool
 from trainbed.backends.renode.guard import CTRL, RASR, RBAR, RNR, guard
@@ -27,11 +29,14 @@ def test_a_board_of_renode_has_its_platform_and_its_script(name: str) -> None:
     board = load_board(name)
     platform = (asset_path("platforms") / f"{name}.repl").read_text(encoding="utf-8")
     script = (asset_path("platforms") / f"{name}.resc").read_text(encoding="utf-8")
+    while base := re.search(r'^using "\./(.+)"$', platform, re.MULTILINE):
+        platform = (asset_path("platforms") / base[1]).read_text(encoding="utf-8")
     assert f"PerformanceInMips: {board.clock_hz // 1_000_000}\n" in platform
     assert f"systickFrequency: {board.clock_hz}\n" in platform
     flash = board.memory("flash")
     assert flash is not None
-    assert f"VectorTableOffset 0x{flash.origin:X}\n" in script
+    vectors = flash.origin + (board.boot.vectors if board.boot else 0)
+    assert f"VectorTableOffset 0x{vectors:X}\n" in script
     assert f"{name}.repl" in script
 
 
@@ -76,6 +81,15 @@ def test_regions_are_such_as_the_unit_accepts(name: str) -> None:
     regions = _regions(*load_board(name).memories)
     assert len(regions) <= 8
     assert all(base % size == 0 for base, size, *_ in regions)
+
+
+def test_code_that_start_up_copies_is_found_where_it_is_loaded(tmp_path: Path) -> None:
+    header = struct.pack("<28xI10xHH", 52, 32, 1).ljust(52, b"\0")
+    segment = struct.pack("<8I", 1, 84, 0x2000_0000, 0x1000_0200, 4, 4, 5, 4)
+    elf = tmp_path / "firmware.elf"
+    elf.write_bytes(header + segment + b"code")
+    assert stored_at(elf, [0x2000_0002, 0x1000_0000]) == [0x1000_0202, 0x1000_0000]
+    assert read_code(elf, (Memory("flash", 0x1000_0000, 0x1000, "flash"),)) == [(0x1000_0200, b"code")]
 
 
 def test_without_pyrenode3_the_reason_and_the_line_are_told(

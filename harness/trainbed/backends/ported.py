@@ -95,15 +95,32 @@ def read_symbols(elf: Path, names: Collection[str]) -> dict[str, tuple[int, int]
 
 def read_code(elf: Path, memories: tuple[Memory, ...]) -> list[tuple[int, bytes]]:
     """(address, bytes) of what the ELF puts into flash."""
-    data = elf.read_bytes()
+    flash = [memory for memory in memories if memory.kind == "flash"]
+    return [
+        (stored, content)
+        for _, stored, content in _segments(elf.read_bytes())
+        if any(memory.origin <= stored < memory.origin + memory.length for memory in flash)
+    ]
+
+
+def stored_at(elf: Path, addresses: Collection[int]) -> list[int]:
+    """Where in the image the bytes at addresses of the running firmware are: elsewhere for code start-up copies."""
+    segments = _segments(elf.read_bytes())
+    return [
+        next((stored + a - start for start, stored, content in segments if start <= a < start + len(content)), a)
+        for a in addresses
+    ]
+
+
+def _segments(data: bytes) -> list[tuple[int, int, bytes]]:
+    """(address when it runs, address it is loaded to, bytes) of what an ELF loads."""
     (offset,) = struct.unpack_from("<I", data, 28)
     size, number = struct.unpack_from("<HH", data, 42)
-    flash = [memory for memory in memories if memory.kind == "flash"]
     found = []
     for i in range(number):
-        kind, start, _virtual, physical, n_bytes = struct.unpack_from("<5I", data, offset + i * size)
-        if kind == _LOAD and n_bytes and any(m.origin <= physical < m.origin + m.length for m in flash):
-            found.append((physical, data[start : start + n_bytes]))
+        kind, start, virtual, physical, n_bytes = struct.unpack_from("<5I", data, offset + i * size)
+        if kind == _LOAD and n_bytes:
+            found.append((virtual, physical, data[start : start + n_bytes]))
     return found
 
 

@@ -25,6 +25,8 @@ class RenodeConfig:
     uart: str
     dma: tuple[int, int] | None
     """Addresses of RXD.MAXCNT and RXD.AMOUNT where the UART writes into memory itself; None: read byte by byte."""
+    vectors: int
+    """Address of the firmware's vector table, where the core starts: no boot ROM is modelled."""
     clock_hz: int
     gdb: bool = False
     """The guest belongs to a debugger."""
@@ -47,10 +49,13 @@ def config_for(board: Board, image: GuestImage) -> RenodeConfig:
     if firmware.receiver is None and "rx_dma" not in options:
         raise InputError(f"{image.elf.name} has no trn_port_receiver, and options.renode names no rx_dma")
     dma = options.get("rx_dma")
+    flash = board.memory("flash")
+    assert flash is not None  # as every board that is emulated
     return RenodeConfig(
         firmware=firmware,
         platform=str(platform),
         uart=options["uart"],
         dma=None if dma is None else (dma["max_count"], dma["amount"]),
+        vectors=flash.origin + (board.boot.vectors if board.boot else 0),
         clock_hz=board.clock_hz,
     )

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from trainbed.backends.failure import Failure, GuestStopped
-from trainbed.backends.ported import read_code
+from trainbed.backends.ported import read_code, stored_at
 from trainbed.backends.renode.config import RenodeConfig
 from trainbed.backends.renode.dotnet import array, load, namespace
 from trainbed.backends.renode.guard import guard
@@ -60,15 +60,13 @@ class Machine:
         marks = [] if config.gdb else list(image.marks)  # a debugger is to see the firmware's own code
         self.watch = Watch(self.cpu, self._bus, uart, marks=marks)
         self._load = [(address, array(code)) for address, code in read_code(image.elf, config.firmware.memories)]
-        self._load += [(address & ~1, array(_MARK)) for address in marks]
+        self._load += [(at, array(_MARK)) for at in stored_at(image.elf, [mark & ~1 for mark in marks])]
         for memory in config.firmware.memories:
             if memory.kind == "ram":
                 self._load.append((memory.origin, array(bytes(memory.length))))
         if image.stack_top > image.stack_low:
             paint = bytes([STACK_PAINT]) * (image.stack_top - image.stack_low)
             self._load.append((image.stack_low, array(paint)))
-        flash = next(memory for memory in config.firmware.memories if memory.kind == "flash")
-        self._vectors = flash.origin
 
     def power_on(self) -> None:
         """Memories as after a download and a cold start, stack painted, counters at zero. Runs nothing yet."""
@@ -76,7 +74,7 @@ class Machine:
         self.cpu.IsHalted = False
         for address, content in self._load:
             self._bus.WriteBytes(content, address)
-        self.cpu.VectorTableOffset = self._vectors
+        self.cpu.VectorTableOffset = self._config.vectors
         for register, value in guard(self._config.firmware.memories):
             self._bus.WriteDoubleWord(register, value)
         self.watch.clear()
