@@ -74,7 +74,7 @@ def test_many_machines_do_not_pile_up_in_one_worker(firmware: Firmware) -> None:
             pids.append(guest.worker_pid)
             with pytest.raises(GuestFault):  # what broke is not used again
                 guest.exchange(b"u\0", budget=BUDGET)
-    assert max(sizes) - min(sizes) < 160 << 20
+    assert max(sizes) - sizes[0] < 160 << 20
     ended = dict.fromkeys(pids[:-1])
     ended.pop(pids[-1], None)
     assert len(ended) >= 3

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import select
 import signal
+import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -199,8 +201,9 @@ def test_ten_thousand_starts_leave_descriptors_processes_and_memory_flat(faulty:
             samples.append((len(descriptors()), len(children()), resident(), worker))
     first, last = samples[1], samples[-1]
     assert first[:2] == last[:2]
-    assert last[2] - first[2] < 1_000_000, samples
-    assert last[3] - first[3] < 1_000_000, samples
+    for what in (2, 3):  # a leak grows from sample to sample, even by a byte a start; the allocator in a step
+        grown = [after[what] - before[what] for before, after in itertools.pairwise(samples[1:])]
+        assert statistics.median(grown) <= 0 and sum(grown) < 4 << 20, samples
 
 
 def test_ctrl_c_ends_parent_and_worker_without_a_traceback_of_the_worker(faulty: GuestImage) -> None:
