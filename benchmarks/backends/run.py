@@ -39,6 +39,7 @@ CASES: tuple[tuple[str, str, list[str]], ...] = (
     ("float32 in hardware: depthconv on a Cortex-M4F", "depthconv", []),
     ("8-bit integers: digits_mlp in int8_pow2 on a Cortex-M4F", "digits_mlp", _INT8),
     ("float32 in software: depthconv on a Cortex-M3", "depthconv", []),
+    ("8-bit convolutions, six epochs: conv311k_uint8", "conv311k_uint8", ["training.epochs=6"]),
 )
 PLACES: tuple[tuple[tuple[str, str], ...], ...] = (
     (
@@ -49,6 +50,12 @@ PLACES: tuple[tuple[tuple[str, str], ...], ...] = (
     ),
     (("unicorn", "arduino_nano_33_ble"), ("renode", "arduino_nano_33_ble"), ("qemu", "netduinoplus2")),
     (("qemu", "mps2_an385"), ("renode", "mps2_an385")),
+    (
+        ("unicorn", "arduino_nano_33_ble"),
+        ("renode", "arduino_nano_33_ble"),
+        ("qemu", "mps2_an385"),
+        ("qemu", "mps2_an500"),
+    ),
 )
 
 
@@ -149,7 +156,7 @@ def main() -> int:
         try:
             for _ in range(arguments.rounds):
                 for place in here:
-                    turn(scenario, [*sets, f"training.epochs={arguments.epochs}"], place, found[place])
+                    turn(scenario, [f"training.epochs={arguments.epochs}", *sets], place, found[place])
         except InputError as error:
             print(f"{title}: left out: {error}", file=sys.stderr)
             continue
