@@ -38,6 +38,9 @@ app = typer.Typer(
 ScenarioArgument = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of a shipped one.")
 ]
+BackendOption = Annotated[
+    str | None, typer.Option("--backend", metavar="B", help="Another backend than the scenario's.")
+]
 BoardOption = Annotated[str | None, typer.Option("--board", metavar="X", help="Another board than the scenario's.")]
 JunitOption = Annotated[
     Path | None, typer.Option("--junit", metavar="FILE", help="Also write the contract as JUnit XML, for CI.")
@@ -47,6 +50,10 @@ SetOption = Annotated[
     typer.Option("--set", metavar="A.B=V", help="Change the scenario: training.epochs=10. Repeatable."),
 ]
 
+# What a sweep and a search have in common.
+StudyFolderOption = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Where journal and tables go; out/<file> unless given.")
+]
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", metavar="N", help="Runs side by side; one per core unless given.")
 ]
@@ -99,9 +106,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 @_command
 def run(
     scenario: ScenarioArgument,
-    backend: Annotated[
-        str | None, typer.Option("--backend", metavar="B", help="Another backend than the scenario's.")
-    ] = None,
+    backend: BackendOption = None,
     board: BoardOption = None,
     set_: SetOption = None,
     out: Annotated[
@@ -115,7 +120,7 @@ def run(
     from trainbed.run import run_scenario
 
     loaded = _load(scenario, set_)
-    folder = out if out is not None else Path("out") / Path(scenario).stem
+    folder = _folder(out, Path(scenario))
     if json:
         with reported(junit, loaded.name, folder):
             result = run_scenario(loaded, backend=backend, board=board, out=folder)
@@ -153,9 +158,7 @@ def build(
 @_command
 def sweep(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A scenario and what to vary (docs/sweep.md).")],
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Where journal and table go; out/<file> unless given.")
-    ] = None,
+    out: StudyFolderOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     resume: ResumeOption = False,
@@ -173,7 +176,7 @@ def sweep(
     path = find_scenario(file, "sweep")
     return run_sweep(
         path,
-        out=out if out is not None else Path("out") / path.stem,
+        out=_folder(out, path),
         console=_console(),
         workers=workers,
         scheduler=scheduler,
@@ -188,9 +191,7 @@ def sweep(
 @_command
 def search(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A space of networks, what is sought (docs/search.md).")],
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Where journal and front go; out/<file> unless given.")
-    ] = None,
+    out: StudyFolderOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     resume: ResumeOption = False,
@@ -203,7 +204,7 @@ def search(
     path = find_scenario(file, "search")
     return run_search(
         path,
-        out=out if out is not None else Path("out") / path.stem,
+        out=_folder(out, path),
         console=_console(),
         workers=workers,
         scheduler=scheduler,
@@ -218,9 +219,7 @@ def measure(
     images: Annotated[
         int | None, typer.Option("--images", metavar="N", help="The first N of the test set; all unless given.")
     ] = None,
-    backend: Annotated[
-        str | None, typer.Option("--backend", metavar="B", help="Another backend than the scenario's.")
-    ] = None,
+    backend: BackendOption = None,
     board: BoardOption = None,
     set_: SetOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON alone.")] = False,
@@ -358,6 +357,11 @@ def _load(scenario: str, overrides: list[str] | None) -> Scenario:
     from trainbed.scenario.find import find_scenario
 
     return load_scenario(find_scenario(scenario), overrides or ())
+
+
+def _folder(out: Path | None, file: Path) -> Path:
+    """Where the results of a file go."""
+    return out if out is not None else Path("out") / file.stem
 
 
 def _console() -> Console:

@@ -50,8 +50,20 @@ def write(tmp_path: Path) -> Write:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """results.csv of the sweep above, never interrupted, one run at a time."""
-    folder = tmp_path_factory.mktemp("whole")
-    (folder / "sweep.yaml").write_text(_filled(SWEEP), encoding="utf-8")
+    return _uninterrupted(tmp_path_factory.mktemp("whole"), _filled(SWEEP))
+
+
+SIXTY_FOUR: dict[str, Any] = {"units": "[2, 3, 4, 5]", "repeat": 8}
+
+
+@pytest.fixture(scope="module")
+def whole_of_64(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The same of 64 runs."""
+    return _uninterrupted(tmp_path_factory.mktemp("whole"), _filled(SWEEP, **SIXTY_FOUR))
+
+
+def _uninterrupted(folder: Path, text: str) -> bytes:
+    (folder / "sweep.yaml").write_text(text, encoding="utf-8")
     code, printed = sweeps.run("sweep", folder / "sweep.yaml", folder / "out", "--workers", "1")
     assert code == ExitCode.PASSED, printed
     return (folder / "out/results.csv").read_bytes()
@@ -129,13 +141,12 @@ def test_a_sweep_killed_and_resumed_is_equal_to_one_that_was_not(tmp_path: Path,
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_64_runs_killed_at_five_random_moments_equal_an_uninterrupted_sweep(
-    tmp_path: Path, write: Write, seed: int
+    tmp_path: Path, write: Write, whole_of_64: bytes, seed: int
 ) -> None:
-    file = write(units="[2, 3, 4, 5]", repeat=8)
     moments = sorted(random.Random(seed).sample(range(2, 64), 5))
-    killed_and_resumed(file, tmp_path / "killed", runs=64, moments=moments)
-    assert sweeps.run("sweep", file, tmp_path / "whole")[0] == ExitCode.PASSED
-    assert (tmp_path / "killed/results.csv").read_bytes() == (tmp_path / "whole/results.csv").read_bytes()
+    killed_and_resumed(write(**SIXTY_FOUR), tmp_path / "killed", runs=64, moments=moments)
+    assert (tmp_path / "killed/results.csv").read_bytes() == whole_of_64
+    assert len(sweeps.rows(tmp_path / "killed")) == 64
 
 
 def test_ctrl_c_exits_130_keeps_what_is_finished_and_leaves_no_process(tmp_path: Path, write: Write) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from results import a_result
 
 from trainbed.cli import main
 from trainbed.errors import InputError
+from trainbed.report.drawing import style
 from trainbed.report.memory import broken, squarified
 from trainbed.report.page import write_report
 from trainbed.report.sources import Run, Sweep, read_source, read_sources
-from trainbed.report.sweeps import front_rows, pareto_front, sweep_table
+from trainbed.report.sweeps import front_rows, pareto_front, sweep_drawings, sweep_table
 
 SWEEP = """\
 axes.board,axes.training.seed,axes.training.epochs,verdict,test.accuracy,cost.cycles_per_sample.total,memory.ram_bytes,cost.wall_s
@@ -93,6 +95,38 @@ def test_a_sweep_is_drawn_over_its_axes_and_figure_against_figure(sweep: Sweep, 
     ]
     assert all(f'id="plot-{name}"' in text for name in plots)
     assert "Pareto front: 2 runs" in text
+
+
+@pytest.mark.parametrize("cycles", [(1200, 38_000), (700, 950_000), (400, 460)])
+@pytest.mark.parametrize("accuracies", [(0.825, 1.0), (0.9125, 0.9375)])
+def test_ticks_say_what_they_stand_for_and_stand_apart(
+    tmp_path: Path, cycles: tuple[int, int], accuracies: tuple[float, float]
+) -> None:
+    table = "axes.training.epochs,test.accuracy,cost.cycles_per_sample.total\n"
+    for n, (count, accuracy) in enumerate(zip(cycles, accuracies, strict=True)):
+        table += f"{10 + n},{accuracy},{count}\n"
+    (tmp_path / "results.csv").write_text(table, encoding="utf-8")
+    source = read_source(tmp_path)
+    assert isinstance(source, Sweep)
+    with style():
+        drawing = sweep_drawings(source, 0)[0]
+        assert drawing is not None
+        drawing.figure.canvas.draw()
+        (axes,) = drawing.figure.axes
+        boxes = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
+        assert len(boxes) > 1
+        assert all(a.x1 < b.x0 for a, b in itertools.pairwise(boxes))
+        for value, label in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True):
+            assert float(label.get_text().rstrip("%")) == pytest.approx(100 * value)
+
+
+def test_groups_are_told_by_a_legend_outside_the_plot(sweep: Sweep) -> None:
+    with style():
+        scatter, *_ = drawings = sweep_drawings(sweep, 0)
+    assert scatter is not None
+    (legend,) = scatter.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["board nano", "board mps2"]
+    assert all(axes.get_legend() is None for one in drawings if one is not None for axes in one.figure.axes)
 
 
 def test_a_result_alone_makes_a_page_that_says_what_is_missing(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from trainbed.report.drawing import HALF, Drawing, colour, new_drawing
+from trainbed.report.drawing import HALF, Drawing, colour, new_drawing, percent_axis
 from trainbed.report.sources import Run
 
 _DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
@@ -34,14 +34,12 @@ def loss_curves(runs: Sequence[Run]) -> Drawing | None:
 
 def accuracy_curves(runs: Sequence[Run]) -> Drawing | None:
     """Training accuracy of each epoch, and the accuracy on the test set after the last as a point."""
-    from matplotlib.ticker import PercentFormatter
-
     curves = [(run, run.result.training.accuracy or ()) for run in runs]
     if not any(values for _, values in curves):
         return None
     drawing = _curves("accuracy", "Accuracy", "While training; the point is the test set after the last epoch.", curves)
     axes = drawing.figure.axes[0]
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    percent_axis(axes)
     for index, run in enumerate(runs):
         if run.result.test.accuracy is not None and run.result.training.loss:
             (point,) = axes.plot(

@@ -125,6 +125,14 @@ def plain_axes(axes: Axes) -> None:
         spine.set_visible(False)
 
 
+def percent_axis(axes: Axes) -> None:
+    """The vertical axis is a share: in per cent, and no tick is rounded to what it is not."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 3):g}%"))
+
+
 def on(index: int) -> str:
     """Colour of text on the n-th series."""
     return ON_PALE if index % len(SERIES) in (3, 4, 5) else ON_DEEP

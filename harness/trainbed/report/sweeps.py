@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trainbed.report.drawing import HALF, MUTED, Drawing, colour, new_drawing
+from trainbed.report.drawing import HALF, MUTED, Drawing, colour, new_drawing, percent_axis
 from trainbed.report.sources import AXIS, Sweep, as_number, axis_name, axis_value
 from trainbed.summary import grouped
 
@@ -25,6 +25,10 @@ WORDS = {
 MAX_ROWS = 500
 """Rows of the table in the page; results.csv has them all."""
 _MAX_GROUPS = 8
+_LEGEND_LETTERS, _HANDLE_LETTERS = 76, 8
+"""What one line of a legend holds, and what an entry takes beside its words."""
+_LEGEND_LINE = 0.19
+"""Its height in inches."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ def _scatter(sweep: Sweep, number: int, cost: str, quality: str) -> Drawing | No
         f"{_capital(WORDS[quality])} over {WORDS[cost]}",
         width=HALF,
         height=3.4,
-        note="One point a run. The line joins the runs no other run beats in both figures.",
+        note="One point a run. Ringed, and joined by the line: the runs no other run beats in both figures.",
     )
     axes = drawing.figure.add_subplot()
     other, groups = _groups(sweep, "")
@@ -158,11 +162,12 @@ def _scatter(sweep: Sweep, number: int, cost: str, quality: str) -> Drawing | No
         for i in front_rows(sweep, cost, quality)
         if (x := as_number(sweep.rows[i][cost])) is not None and (y := as_number(sweep.rows[i][quality])) is not None
     )
-    (line,) = axes.step([x for x, _ in front], [y for _, y in front], where="post", color=MUTED, lw=1.2, zorder=1)
+    across, up = [x for x, _ in front], [y for _, y in front]
+    (line,) = axes.step(across, up, where="post", color=MUTED, lw=1.2, zorder=1)
     line.set_gid(drawing.tip(f"Pareto front: {len(front)} runs"))
+    axes.plot(across, up, "o", ms=9, mfc="none", mec=MUTED, mew=1)  # a front of one run has no line
     _scales(axes, cost, quality, [x for x, _ in front] + [as_number(row[cost]) or 0.0 for row in sweep.rows])
-    if len(groups) > 1:
-        axes.legend(title=axis_name(other), title_fontsize=9)
+    _legend(drawing, other)
     return drawing
 
 
@@ -193,24 +198,41 @@ def _lines(sweep: Sweep, number: int, axis: str, column: str) -> Drawing | None:
             axes.fill_between(xs, low, high, color=colour(index), alpha=0.15, lw=0)
     values = [value for row in sweep.rows if (value := as_number(row[axis])) is not None]
     _scales(axes, axis, column, values)
-    if len(groups) > 1:
-        axes.legend(title=axis_name(other), title_fontsize=9)
+    _legend(drawing, other)
     return drawing
+
+
+def _legend(drawing: Drawing, axis: str) -> None:
+    """Above the plot, where its marks are not taken for runs; none for a single group."""
+    handles, values = drawing.figure.axes[0].get_legend_handles_labels()
+    if len(values) > 1:
+        words = [f"{axis_name(axis).rpartition('.')[2]} {value}" for value in values]
+        columns = max(1, _LEGEND_LETTERS // (max(map(len, words)) + _HANDLE_LETTERS))
+        drawing.figure.set_figheight(drawing.figure.get_figheight() + _LEGEND_LINE * -(-len(words) // columns))
+        drawing.figure.legend(handles, words, loc="outside upper left", ncols=columns)
 
 
 def _scales(axes: object, x: str, y: str, values: Sequence[float]) -> None:
     from matplotlib.axes import Axes
-    from matplotlib.ticker import FuncFormatter, PercentFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     assert isinstance(axes, Axes)
     if values and min(values) > 0 and max(values) / min(values) > 20:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(values) / min(values) < 500 else (1,)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value)))
     elif x in WORDS:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: grouped(round(value))))
         axes.locator_params(axis="x", nbins=6)
     if y == "test.accuracy":
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        percent_axis(axes)
     elif y in COSTS:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: grouped(round(value))))
     axes.set_xlabel(WORDS.get(x, axis_name(x)))
     axes.set_ylabel(WORDS.get(y, y))
+
+
+def _plain(value: float) -> str:
+    """``20 000``, ``0.002``, ``1e-06``."""
+    return grouped(round(value)) if value >= 1 else f"{value:.3g}"
