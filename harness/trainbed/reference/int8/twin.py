@@ -73,7 +73,7 @@ class Int8Twin:
     def __init__(self, plan: Int8Plan, parameters: Arrays) -> None:
         self.plan = plan
         self.design = plan.design
-        self.graph = self.design.graph
+        self.graph = self.design.needed
         self.choices = Choices()
         self._arrays: dict[str, Any] = {name: np.array(array) for name, array in parameters.items()}
         self._lr = np.float32(plan.optimizer.lr)
