@@ -40,15 +40,74 @@ _SPARSE = "{sparse: {biases_of_last: 12, weights: {block_16_expand: 0.25}}}"
 _LAST = ("block_17_expand", "block_17_depthwise", "block_17_project", "last", "classifier")
 
 
+_MOBILENET = f"network: {{mobilenet_v2: {{input: [{_SIDE}, {_SIDE}, 3], width: 0.35, classes: 10}}}}\n"
+_SEPARABLE = """\
+network:
+  input: [64, 64, 3]
+  layers:
+    - conv2d: {filters: 32, kernel: 3, stride: 2, padding: same, activation: relu6}
+    - depthwise_conv2d: {kernel: 3, padding: same, activation: relu6}
+    - conv2d: {filters: 16, kernel: 1, activation: relu6}
+    - depthwise_conv2d: {kernel: 3, stride: 2, padding: same, activation: relu6}
+    - conv2d: {filters: 32, kernel: 1, activation: relu6}
+    - global_avg_pool
+    - dense: {units: 10, activation: softmax}
+"""
+_POOLS = """\
+network:
+  input: [64, 64, 3]
+  layers:
+    - conv2d: {filters: 16, kernel: 3, padding: same, activation: relu}
+    - max_pool
+    - conv2d: {filters: 32, kernel: 3, padding: same, activation: relu}
+    - max_pool
+    - conv2d: {filters: 32, kernel: 3, padding: same, activation: relu}
+    - global_avg_pool
+    - dense: {units: 10, activation: softmax}
+"""
+
+
 @dataclass(frozen=True)
 class Row:
-    """One run: the update, the techniques, the board."""
+    """One run: the update, the techniques, the board; the network, MobileNetV2 if not another, and its image's side."""
 
     name: str
     update: str = _SPARSE
     techniques: Sequence[str] = TECHNIQUES
     board: str = _PART
     precision: str = "int8_qas"
+    network: str = _MOBILENET
+    side: int = _SIDE
+
+
+_HEAD = "{sparse: {biases_of_last: 1, weights: {dense_1: 1}}}"
+_UNPATCHED = tuple(name for name in TECHNIQUES if name != "patches")
+_ELSEWHERE = (
+    # title, technique, update, network, what else is allowed
+    ("separable, last layer, no patches", "in_place", _HEAD, _SEPARABLE, _UNPATCHED),
+    ("separable, last layer", "patches", _HEAD, _SEPARABLE, TECHNIQUES),
+    ("separable, all biases", "bits", "{sparse: {biases_of_last: 5}}", _SEPARABLE, TECHNIQUES),
+    ("separable, all biases", "pruned", "{sparse: {biases_of_last: 5}}", _SEPARABLE, TECHNIQUES),
+    ("pools, last layer", "fused_pools", _HEAD, _POOLS, TECHNIQUES),
+)
+"""Small networks in which techniques matter that MobileNetV2 has no use for, at 64x64x3."""
+
+
+def elsewhere() -> list[tuple[Row, Row]]:
+    """With a technique and without, in the small networks."""
+    return [
+        (
+            Row(f"{title}: with {name}", update, allowed, network=network, side=64),
+            Row(
+                f"{title}: without {name}",
+                update,
+                tuple(other for other in allowed if other != name),
+                network=network,
+                side=64,
+            ),
+        )
+        for title, name, update, network, allowed in _ELSEWHERE
+    ]
 
 
 def rows() -> list[Row]:
@@ -69,16 +128,16 @@ def rows() -> list[Row]:
     return [everything, *alone, none, *updates]
 
 
-def write_data(folder: Path, source: Path) -> None:
+def write_data(folder: Path, source: Path, *, side: int) -> None:
     """A few images of CIFAR-10, each pixel repeated until the side is right."""
     with np.load(source / "cifar10-mini.npz") as images:
-        times = _SIDE // images["x_train"].shape[1]
+        times = side // images["x_train"].shape[1]
 
         def grown(name: str, count: int) -> Any:
             return images[name][:count].repeat(times, axis=1).repeat(times, axis=2)
 
         np.savez(
-            folder / "images.npz",
+            folder / f"images_{side}.npz",
             x_train=grown("x_train", _TRAIN),
             y_train=images["y_train"][:_TRAIN],
             x_test=grown("x_test", _TEST),
@@ -91,11 +150,10 @@ def measure(row: Row, folder: Path) -> dict[str, Any]:
     path = folder / "scenario.yaml"
     integer = row.precision != "float32"
     path.write_text(
-        f"schema: 1\nname: {row.name}\nboard: {row.board}\n"
-        f"network: {{mobilenet_v2: {{input: [{_SIDE}, {_SIDE}, 3], width: 0.35, classes: 10}}}}\n"
-        f"training: {{precision: {row.precision}, loss: categorical_crossentropy, optimizer: {{sgd: {{lr: 0.01}}}},"
-        " epochs: 1, batch_size: 1, seed: 1}\n"
-        f"data: {{npz: images.npz}}\nlink: {{dataset: stream}}\nupdate: {row.update}\nexpect: {{}}\n"
+        f"schema: 1\nname: '{row.name}'\nboard: {row.board}\n"
+        f"{row.network}training: {{precision: {row.precision}, loss: categorical_crossentropy,"
+        " optimizer: {sgd: {lr: 0.01}}, epochs: 1, batch_size: 1, seed: 1}\n"
+        f"data: {{npz: images_{row.side}.npz}}\nlink: {{dataset: stream}}\nupdate: {row.update}\nexpect: {{}}\n"
         + ("quantisation: {calibration_samples: 2}\n" if integer else "")
         + (f"build: {{techniques: [{', '.join(row.techniques)}]}}\n" if integer else "")
     )
@@ -131,15 +189,15 @@ network:
     - global_avg_pool
     - dense: {units: 10, activation: softmax}
 """
-_CUMULATIVE = ("flash", "patches", "fused_pools", "tiles", "bits", "in_place", "receive")
+_CUMULATIVE = ("pruned", "flash", "patches", "fused_pools", "tiles", "bits", "in_place", "receive")
 _PLANNED = {
     "MobileNetV2-w0.35, int8_qas, sparse as above": (
-        f"network: {{mobilenet_v2: {{input: [{_SIDE}, {_SIDE}, 3], width: 0.35, classes: 10}}}}\n",
+        _MOBILENET,
         "int8_qas",
         f"update: {_SPARSE}\n",
     ),
     "the same, biases of the last 50": (
-        f"network: {{mobilenet_v2: {{input: [{_SIDE}, {_SIDE}, 3], width: 0.35, classes: 10}}}}\n",
+        _MOBILENET,
         "int8_qas",
         "update: {sparse: {biases_of_last: 50}}\n",
     ),
@@ -187,6 +245,26 @@ def plan_table() -> list[str]:
     return lines
 
 
+def elsewhere_table(kept: dict[str, dict[str, Any]]) -> list[str]:
+    """What techniques save in networks other than MobileNetV2."""
+    lines = [
+        "Techniques in small networks at 64x64x3, the same images, int8_qas: `separable` (a 3x3 convolution,",
+        "then depthwise and pointwise twice) and `pools` (three 3x3 convolutions, two max-pools). In place is what is left",
+        "to save where chains (patches) are not allowed: they never hold the tensors of a frozen depthwise layer.",
+        "",
+        "| network and update | technique | RAM B with | without | cycles/step with | without | same weights |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for (title, technique, *_), (with_it, without) in zip(_ELSEWHERE, elsewhere(), strict=True):
+        if with_it.name in kept and without.name in kept:
+            a, b = kept[with_it.name], kept[without.name]
+            numbers = " | ".join(_grouped(row[key]) for key in ("ram", "total") for row in (a, b))
+            lines.append(
+                f"| {title} | {technique} | {numbers} | {'yes' if a['weights'] == b['weights'] else '**no**'} |"
+            )
+    return lines
+
+
 def _grouped(number: float) -> str:
     return f"{number:,.0f}"
 
@@ -224,7 +302,7 @@ def report(kept: dict[str, dict[str, Any]]) -> str:
         memory = " | ".join(_grouped(row[key]) for key in ("ram", "training", "flash"))
         title = "sparse, as above" if name == "all" else name
         lines.append(f"| {title} | {row['board']} | {memory} | {numbers} |")
-    lines += ["", *plan_table()]
+    lines += ["", *elsewhere_table(kept), "", *plan_table()]
     versions = "; ".join(f"{name} {version}" for name, version in sorted(base["versions"].items()))
     lines += ["", f"Cycles are modelled ({base['model']}), at zero wait states. {versions}.", ""]
     return "\n".join(lines)
@@ -238,10 +316,11 @@ def main() -> int:
     arguments.add_argument("--write", action="store_true", help="write results.md")
     given = arguments.parse_args()
     kept: dict[str, dict[str, Any]] = json.loads(_KEPT.read_text()) if _KEPT.exists() else {}
-    wanted = [row for row in rows() if (row.name in given.only if given.only is not None else row.name not in kept)]
+    every = [*rows(), *(row for pair in elsewhere() for row in pair)]
+    wanted = [row for row in every if (row.name in given.only if given.only is not None else row.name not in kept)]
     with tempfile.TemporaryDirectory() as folder:
-        if wanted:
-            write_data(Path(folder), given.data)
+        for side in sorted({row.side for row in wanted}):
+            write_data(Path(folder), given.data, side=side)
         for row in wanted:
             kept[row.name] = measure(row, Path(folder))
             _KEPT.write_text(json.dumps(kept, indent=1) + "\n")

@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from trainbed.data.load import Data
 from trainbed.network.layers import Network
 from trainbed.planner.int8.plan import make_int8_plan
-from trainbed.planner.int8.techniques import ALL_TECHNIQUES, Techniques
 from trainbed.planner.parameters import Arrays
 from trainbed.planner.plan import Plan, make_plan
 from trainbed.prepare_pow2 import plan_pow2
 from trainbed.quantise import input_numbers, quantise_data, quantise_parameters
 from trainbed.scenario.scenario import Scenario, with_line
-from trainbed.update_scheme import scheme_within
+from trainbed.update_scheme import scheme_within, techniques_of
 from trainbed.weights import float32_arrays
 
 
@@ -31,17 +30,19 @@ class InNumbers:
     """The device is sent the initial parameters; else it makes them itself, or has them all in flash."""
 
 
-def techniques_of(scenario: Scenario) -> Techniques:
-    """What the planner of an 8-bit precision may do for less memory."""
-    names = scenario.build.techniques
-    return ALL_TECHNIQUES if names is None else Techniques.only(names)
-
-
 def in_numbers(
-    scenario: Scenario, network: Network, weights: Arrays, data: Data, *, given: bool, receive_bytes: int = 0
+    scenario: Scenario,
+    network: Network,
+    weights: Arrays,
+    data: Data,
+    *,
+    given: bool,
+    receive_bytes: int = 0,
+    final: bool = True,
 ) -> InNumbers:
     """``weights``: float32, by name; ``given``: they are not the seeded generator's. ``receive_bytes``: of the frame
-    with one sample, where an 8-bit plan may hold it in its arena. Raises ScenarioError.
+    with one sample, where an 8-bit plan may hold it in its arena. ``final`` false: others will be trained, this is to
+    see whether they could be. Raises ScenarioError.
     """
     training, precision = scenario.training, scenario.precision
     inference = training.epochs == 0
@@ -63,7 +64,15 @@ def in_numbers(
     budget = scenario.update.budget_bytes if scenario.update is not None else None
     if budget is not None:
         with with_line(scenario, "update.budget_bytes"):
-            scheme = scheme_within(scenario, network, float32_arrays(weights), data, budget_bytes=budget)
+            scheme = scheme_within(
+                scenario,
+                network,
+                float32_arrays(weights),
+                data,
+                budget_bytes=budget,
+                receive_bytes=receive_bytes,
+                final=final,
+            )
         precision = replace(precision, update=scheme)
     with with_line(scenario, "network"):
         int8 = make_int8_plan(

@@ -27,13 +27,14 @@ from trainbed.planner.explain import explain_memory, explain_plan
 from trainbed.planner.memory import MemoryReport, check_fit, estimated_ram, memory_report
 from trainbed.planner.parameters import Arrays
 from trainbed.planner.plan import Plan
-from trainbed.precisions import in_numbers, techniques_of
+from trainbed.precisions import in_numbers
 from trainbed.pretrain.events import HostEvent, Tell
 from trainbed.reference.random import initial_weights
 from trainbed.scenario.availability import check_fused
 from trainbed.scenario.network import resolve
 from trainbed.scenario.scenario import Scenario, with_line
 from trainbed.toolchain.firmware import BuildOptions, Firmware, build
+from trainbed.update_scheme import techniques_of
 from trainbed.weights import load_weights, named
 
 if TYPE_CHECKING:
@@ -141,8 +142,9 @@ def prepare(scenario: Scenario, *, board: str | None = None, tell: Tell | None =
     if given is None and resolved.weights is not None:
         given = named(network, resolved.weights)
     # Before the host trains for long: what cannot be deployed is refused here.
-    prepared = assemble(scenario, chosen, network, data, given=given, augmentation=augmentation)
-    if scenario.pretrain is None:
+    final = scenario.pretrain is None
+    prepared = assemble(scenario, chosen, network, data, given=given, augmentation=augmentation, final=final)
+    if final:
         return prepared
     from trainbed.pretrain.pretrain import pretrain  # late: its native engine prepares and builds a firmware of its own
 
@@ -164,15 +166,16 @@ def assemble(
     *,
     given: Arrays | None,
     augmentation: Augmentation | None,
+    final: bool = True,
 ) -> Prepared:
     """Plan the training of a network on a board, with its data, from ``given`` weights; None: from the seeded ones.
 
-    Raises ScenarioError.
+    ``final`` false: other weights will be trained; this shows whether they could be. Raises ScenarioError.
     """
     weights = given or named(network, initial_weights(network, scenario.training.seed))
     varied = augmentation is not None
     received = _received_in_arena(scenario, board, network, data, varied=varied)
-    made = in_numbers(scenario, network, weights, data, given=given is not None, receive_bytes=received)
+    made = in_numbers(scenario, network, weights, data, given=given is not None, receive_bytes=received, final=final)
     plan, data = made.plan, made.data
     samples = SampleFormat(
         x_dtype=data.train.x.dtype.name,

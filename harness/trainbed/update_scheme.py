@@ -10,10 +10,13 @@ import numpy as np
 
 from trainbed.data.load import Data
 from trainbed.network.layers import Network
-from trainbed.network.precision import SparseUpdate
+from trainbed.network.precision import Precision, SparseUpdate
 from trainbed.network.training import Sgd
-from trainbed.planner.int8.budget import Contributions, contributions, search
-from trainbed.planner.int8.plan import make_int8_plan
+from trainbed.planner.int8.budget import Contributions, check_least, contributions, search
+from trainbed.planner.int8.design import Design
+from trainbed.planner.int8.layout import layer_gradient, parameter_layout
+from trainbed.planner.int8.plan import Int8Plan, make_int8_plan
+from trainbed.planner.int8.techniques import ALL_TECHNIQUES, Techniques
 from trainbed.quantise import input_numbers
 from trainbed.reference.arrays import F32
 from trainbed.reference.twin import Twin
@@ -24,26 +27,76 @@ _GROUP = 8
 """Samples whose gradient is taken together."""
 
 
+class _PlannedNeeds:
+    """Needs of schemes by plans of a scenario's training, as its firmware will hold them."""
+
+    def __init__(self, scenario: Scenario, network: Network, data: Data, *, receive_bytes: int) -> None:
+        self._scenario = scenario
+        self._network = network
+        self._input_numbers = input_numbers(data)
+        self._receive_bytes = receive_bytes
+        self._seen: dict[tuple[int, tuple[tuple[str, float], ...]], Int8Plan] = {}
+
+    def exactly(self, scheme: SparseUpdate) -> int:
+        plan = self._plan(scheme)
+        return plan.parameters.ram_bytes + plan.training_bytes
+
+    def at_least(self, scheme: SparseUpdate) -> int:
+        """Parameters, and the largest of two: a layer's gradient, what training takes with the biases alone."""
+        design = Design(self._network, self._precision(scheme))
+        techniques = techniques_of(self._scenario)
+        narrow = self._scenario.quantisation.accumulators == "int16"
+        gradients = (layer_gradient(layer, design, narrow=narrow).ram_bytes for layer in design.quantised)
+        biases = self._plan(SparseUpdate(scheme.biases_of_last)).training_bytes
+        parameters = parameter_layout(design, flash=techniques.flash).ram_bytes
+        return parameters + max(biases, *gradients)
+
+    def _plan(self, scheme: SparseUpdate) -> Int8Plan:
+        key = (scheme.biases_of_last, tuple(sorted(scheme.weights.items())))
+        if key not in self._seen:
+            training = self._scenario.training
+            self._seen[key] = make_int8_plan(
+                self._network,
+                loss=training.loss,
+                optimizer=training.optimizer,
+                batch_size=training.batch_size,
+                precision=self._precision(scheme),
+                input_numbers=self._input_numbers,
+                techniques=techniques_of(self._scenario),
+                receive_bytes=self._receive_bytes,
+            )
+        return self._seen[key]
+
+    def _precision(self, scheme: SparseUpdate) -> Precision:
+        return replace(self._scenario.precision, update=scheme)
+
+
+def techniques_of(scenario: Scenario) -> Techniques:
+    """What the planner of an 8-bit precision may do for less memory."""
+    names = scenario.build.techniques
+    return ALL_TECHNIQUES if names is None else Techniques.only(names)
+
+
 def scheme_within(
-    scenario: Scenario, network: Network, weights: Mapping[str, F32], data: Data, *, budget_bytes: int
+    scenario: Scenario,
+    network: Network,
+    weights: Mapping[str, F32],
+    data: Data,
+    *,
+    budget_bytes: int,
+    receive_bytes: int,
+    final: bool = True,
 ) -> SparseUpdate:
     """The biases and shares of weights to train within ``budget_bytes`` of parameters in RAM and training memory.
 
-    Raises NetworkError when none fit.
+    ``receive_bytes``: of the frame with one sample, where the arena holds it. ``final`` false: the weights are not yet
+    those that will be trained, so nothing is searched; it is the least scheme if that fits. Raises NetworkError when
+    none fit.
     """
-    training = scenario.training
-
-    def needs(scheme: SparseUpdate) -> int:
-        plan = make_int8_plan(
-            network,
-            loss=training.loss,
-            optimizer=training.optimizer,
-            batch_size=training.batch_size,
-            precision=replace(scenario.precision, update=scheme),
-            input_numbers=input_numbers(data),
-        )
-        return plan.parameters.ram_bytes + plan.training_bytes
-
+    needs = _PlannedNeeds(scenario, network, data, receive_bytes=receive_bytes)
+    if not final:
+        check_least(needs, budget_bytes=budget_bytes)
+        return SparseUpdate(biases_of_last=1)
     worth = contributions_of(scenario, network, weights, data)
     return search(network, worth, needs, budget_bytes=budget_bytes)
 

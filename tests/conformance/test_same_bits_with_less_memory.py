@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trainbed.planner.graph import Op
 from trainbed.planner.int8.plan import Int8Plan
 from trainbed.planner.int8.techniques import TECHNIQUES
 from trainbed.prepare import prepare
@@ -115,6 +116,22 @@ def test_all_techniques_and_none_end_with_the_same_codes(name: str, tmp_path: Pa
 def test_each_technique_alone_keeps_every_bit(name: str, technique: str, precision: str, tmp_path: Path) -> None:
     path = write_case(name, tmp_path, precision=precision, batch_size=3)
     assert run(path, board="native", techniques=[technique]).weights.sha256 == run(path, board="native").weights.sha256
+
+
+@pytest.mark.parametrize("name", ["residual", "wide"])
+def test_gradients_nobody_uses_are_worked_out_only_if_asked_for_and_change_nothing(name: str, tmp_path: Path) -> None:
+    path = write_case(name, tmp_path, batch_size=3)
+    path.write_text(path.read_text() + "quantisation: {accumulators: int16}\n")
+    others = [technique for technique in TECHNIQUES if technique != "pruned"]
+    plans = {what: plan_of(path, techniques) for what, techniques in (("pruned", None), ("whole", others))}
+    backward = {
+        what: {step.layer.name for step in plan.steps if step.op is Op.BACKWARD_WEIGHTS} for what, plan in plans.items()
+    }
+    assert backward["whole"] == {layer.name for layer in plans["whole"].network.parametric}
+    assert backward["pruned"] == {layer.name for layer in plans["pruned"].quantised}
+    assert plans["pruned"].training_bytes < plans["whole"].training_bytes
+    whole = run(path, board="native", techniques=others)
+    assert whole.weights.sha256 == run(path, board="native").weights.sha256
 
 
 def test_chains_are_as_long_as_they_need_to_be(tmp_path: Path) -> None:

@@ -115,11 +115,15 @@ class Graph:
         *,
         inference: bool = False,
         weights_are_trained: Callable[[Layer], bool] = lambda layer: True,
+        has_gradient: Callable[[Layer], bool] = lambda layer: layer.trainable,
     ) -> None:
-        """``weights_are_trained``: false for a trainable layer of which only the biases are: it needs no input."""
+        """``weights_are_trained``: false for a trainable layer of which only the biases are: it needs no input.
+        ``has_gradient``: the gradient of a layer's parameters is worked out.
+        """
         self.network = network
         self.inference = inference
         self.weights_are_trained = weights_are_trained
+        self._has_gradient = has_gradient
         self._alias: dict[str, str] = {}
         self.layers: list[Layer] = []
         for layer in network.layers:
@@ -145,6 +149,10 @@ class Graph:
         """Tensors a layer reads."""
         return tuple(self.tensor(name) for name in layer.inputs)
 
+    def has_gradient(self, layer: Layer) -> bool:
+        """True where the gradient of the layer's parameters is worked out."""
+        return layer.has_weights and self._has_gradient(layer)
+
     def needs_gradient(self, tensor: str) -> bool:
         """True where a trainable layer produces the tensor or lies before it."""
         return tensor in self._needs_gradient
@@ -152,7 +160,7 @@ class Graph:
     def _find_needs_gradient(self) -> set[str]:
         needs: set[str] = set()
         for layer in self.layers:
-            if (layer.has_weights and layer.trainable) or any(name in needs for name in self.inputs(layer)):
+            if self.has_gradient(layer) or any(name in needs for name in self.inputs(layer)):
                 needs.add(layer.name)
         return needs
 
@@ -196,7 +204,7 @@ def training_steps(graph: Graph, *, bits: frozenset[str], immediate: bool) -> tu
     for layer in reversed(graph.layers):
         if not graph.needs_gradient(layer.name):
             continue
-        if layer.has_weights and layer.trainable:
+        if graph.has_gradient(layer):
             steps.append(_weights_step(graph, layer, immediate=immediate))
         for tensor in graph.inputs(layer):
             pending[tensor] -= 1
@@ -288,7 +296,7 @@ def bit_candidates(graph: Graph) -> tuple[str, ...]:
         users = graph.consumers[layer.name]
         if layer.name == graph.output or not graph.needs_gradient(layer.name) or layer.activation not in RELU_FAMILY:
             continue
-        if any(user.has_weights and user.trainable and graph.weights_are_trained(user) for user in users):
+        if any(graph.has_gradient(user) and graph.weights_are_trained(user) for user in users):
             continue
         if any(graph.activation_after_pool(user) is not Activation.NONE for user in users):
             continue

@@ -327,7 +327,7 @@ class PretrainKeys(TrainingKeys):
     augment: AugmentKeys | None = None
 
 
-Technique = Literal["patches", "in_place", "fused_pools", "tiles", "bits", "receive", "flash"]
+Technique = Literal["patches", "in_place", "fused_pools", "tiles", "bits", "receive", "flash", "pruned"]
 
 
 class BuildKeys(Keys):

@@ -202,7 +202,7 @@ class Int8Calls:
         return f"((trn_i8_structures_t){{trn_i8_choice_list({chosen}, {layer.n_biases}), {count}}})"
 
     def _backward_weights(self, step: Step) -> Call:
-        layer, share = step.layer, self._design.share(step.layer)
+        layer, share = step.layer, self._design.gradient(step.layer)
         if step.fused is not None:
             return self._backward_weights_pooled(step, step.fused)
         call = Call(layer, "backward_weights")
@@ -232,7 +232,7 @@ class Int8Calls:
 
     def _backward_weights_pooled(self, step: Step, fused: Fused) -> Call:
         """The error of some rows of a convolution out of its pool's, and their share of the gradient, by turns."""
-        layer, pool, share = step.layer, fused.pool, self._design.share(step.layer)
+        layer, pool, share = step.layer, fused.pool, self._design.gradient(step.layer)
         call = Call(layer, "backward_weights_pooled")
         e = call.take("const int8_t *e", self._places.slot(Slot(Role.ERROR, pool.name)))
         index = call.take("const uint8_t *index", self._places.slot(Slot(Role.INDEX, pool.name)))

@@ -61,7 +61,7 @@ class Int8Places(Places):
 
     def _gradient_macros(self) -> list[str]:
         lines = []
-        for layer in self._int8.quantised:
+        for layer in self._int8.differentiated:
             if self._int8.immediate:
                 base = self.gradient(layer)
                 fields = self._int8.gradient_layout_of(layer).fields

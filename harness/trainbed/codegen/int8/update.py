@@ -7,7 +7,6 @@ from trainbed.codegen.int8.calls import Int8Calls
 from trainbed.codegen.int8.places import Int8Places
 from trainbed.codegen.int8.scales import ScaleWriter
 from trainbed.network.layers import Kind, Layer
-from trainbed.planner.int8.layout import trained_shape
 from trainbed.planner.int8.plan import Int8Plan
 
 _LAYER_KEY = 0x85EBCA6B
@@ -67,7 +66,8 @@ class UpdateWriter:
         narrow = "true" if self._plan.narrow else "false"
         shift = self._places.sums(layer, "shift") if self._plan.narrow else "NULL"
         sums = f"(trn_i8_sums_t){{{g}, {narrow}}}"
-        tensor = tensor_literal(layer, self._design.share(layer).channels)
+        summed = self._design.gradient(layer).channels
+        tensor = tensor_literal(layer, self._design.share(layer).channels, summed=summed)
         if self._design.per_channel:
             lines = self._rates(layer, "rates", "gain * {s_x} / {scales}[o]", with_ratio=False)
             return [*lines, f"trn_i8_update_plain({w}, {sums}, {shift}, {tensor}, rates, true, rounding);"]
@@ -106,17 +106,18 @@ class UpdateWriter:
         return self._places.scratch(f"update of {layer.name}") if self._plan.immediate else "trn_arena"
 
 
-def tensor_literal(layer: Layer, channels: int) -> str:
-    """A layer's trained weights as a trn_i8_tensor_t: structures, and the runs of elements of each."""
+def tensor_literal(layer: Layer, channels: int, *, summed: int) -> str:
+    """A layer's trained weights as a trn_i8_tensor_t: structures, and the runs of elements of each.
+
+    ``channels`` are trained; ``summed``, as many or more, have gradient sums.
+    """
     n = layer.n_biases
     if layer.kind is Kind.DEPTHWISE_CONV2D:
         taps = layer.n_weights // n
         return f"(trn_i8_tensor_t){{{n}, 1, 1, {{1, {taps}, 0, {n}, 0, {n}}}}}"
     inputs = layer.weight_shape[-1]
-    structure, trained = layer.n_weights // n, 1
-    for side in trained_shape(layer, channels)[1:]:
-        trained *= side
+    structure = layer.n_weights // n
     if channels == inputs:
         return f"(trn_i8_tensor_t){{{n}, {structure}, {structure}, {{1, {structure}, 0, 1, 0, 1}}}}"
     runs = structure // inputs
-    return f"(trn_i8_tensor_t){{{n}, {structure}, {trained}, {{{runs}, {channels}, {inputs}, 1, {channels}, 1}}}}"
+    return f"(trn_i8_tensor_t){{{n}, {structure}, {runs * summed}, {{{runs}, {channels}, {inputs}, 1, {summed}, 1}}}}"

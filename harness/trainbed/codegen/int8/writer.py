@@ -160,14 +160,18 @@ class Int8Writer(Float32Writer):
             return []
         steps = [self._updates.call(layer) for layer in self._int8.quantised]
         floats = self._optimizer.step() if self._plan.trainable else []
-        return ["trn_mark_update();", *self._next_step(), *floats, *steps, *self._next_scales(), "trn_mark_other();"]
+        unused = [] if self._int8.techniques.pruned else self._clear_sums()  # a step clears what it uses
+        steps = [*floats, *steps, *unused]
+        return ["trn_mark_update();", *self._next_step(), *steps, *self._next_scales(), "trn_mark_other();"]
 
     def _discard_batch(self) -> list[str]:
         if self._plan.inference:
             return []
         floats = self._optimizer.clear_gradients() if self._plan.trainable else []
-        wide = ["memset(trn_gradients_8bit, 0, sizeof(trn_gradients_8bit));"] if self._int8.gradients.ram_bytes else []
-        return [*floats, *wide, *self._scales.forget()]
+        return [*floats, *self._clear_sums(), *self._scales.forget()]
+
+    def _clear_sums(self) -> list[str]:
+        return ["memset(trn_gradients_8bit, 0, sizeof(trn_gradients_8bit));"] if self._int8.gradients.ram_bytes else []
 
     def _reset(self) -> list[str]:
         if self._plan.inference:

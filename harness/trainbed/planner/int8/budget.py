@@ -9,8 +9,9 @@ samples, sum g^2 / n: what a step along the gradient can gain, and known without
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,16 @@ RATIOS = (1.0, 0.5, 0.25, 0.125)
 
 Gradients = Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
 """Layer -> gradients ``[n, ...]`` of weights and biases, one row a group of samples."""
-Bytes = Callable[[SparseUpdate], int]
-"""RAM a scheme needs: parameters and training memory."""
+
+
+class Needs(Protocol):
+    """RAM that schemes need: parameters and training memory, in bytes."""
+
+    def exactly(self, scheme: SparseUpdate) -> int:
+        """By a plan."""
+
+    def at_least(self, scheme: SparseUpdate) -> int:
+        """Of a scheme without plan, quickly; most schemes that do not fit show it here."""
 
 
 @dataclass(frozen=True)
@@ -60,29 +69,35 @@ def ratios_of(layer: Layer) -> tuple[float, ...]:
     return RATIOS[:1] if layer.kind is Kind.DEPTHWISE_CONV2D else RATIOS
 
 
-def search(network: Network, worth: Contributions, needs: Bytes, *, budget_bytes: int) -> SparseUpdate:
+def search(network: Network, worth: Contributions, needs: Needs, *, budget_bytes: int) -> SparseUpdate:
     """The best scheme found that needs at most ``budget_bytes``.
 
     For every number of trained biases that fits, shares of weights are added, the most gain for a byte first. Raises
     NetworkError when not even the last layer's biases fit.
     """
     best: tuple[float, SparseUpdate] | None = None
-    least = needs(SparseUpdate(biases_of_last=1))
+    check_least(needs, budget_bytes=budget_bytes)
     for k in _depths(len(network.parametric)):
         scheme = SparseUpdate(biases_of_last=k)
-        if needs(scheme) > budget_bytes:
+        if needs.exactly(scheme) > budget_bytes:
             break
         scheme = _filled(network, worth, needs, scheme, budget_bytes=budget_bytes)
         value = worth.of(network, scheme)
         if best is None or value > best[0]:
             best = (value, scheme)
-    if best is None:
-        raise NetworkError(f"no scheme fits {budget_bytes} B: the last layer's biases alone need {least} B")
+    assert best is not None  # one layer's biases fit
     return best[1]
 
 
+def check_least(needs: Needs, *, budget_bytes: int) -> None:
+    """Raises NetworkError when not even the last layer's biases fit."""
+    least = needs.exactly(SparseUpdate(biases_of_last=1))
+    if least > budget_bytes:
+        raise NetworkError(f"no scheme fits {budget_bytes} B: the last layer's biases alone need {least} B")
+
+
 def _filled(
-    network: Network, worth: Contributions, needs: Bytes, scheme: SparseUpdate, *, budget_bytes: int
+    network: Network, worth: Contributions, needs: Needs, scheme: SparseUpdate, *, budget_bytes: int
 ) -> SparseUpdate:
     """A scheme with shares of weights added, in the order of gain for a byte of weights, while it fits."""
     sizes = {layer.name: layer.n_weights for layer in network.parametric}
@@ -91,7 +106,7 @@ def _filled(
         if ratio <= scheme.weights.get(name, 0.0):
             continue
         larger = SparseUpdate(scheme.biases_of_last, {**scheme.weights, name: ratio})
-        if needs(larger) <= budget_bytes:
+        if needs.at_least(larger) <= budget_bytes and needs.exactly(larger) <= budget_bytes:
             scheme = larger
     return scheme
 

@@ -41,11 +41,13 @@ class ErrorScale:
 class Design:
     """The numbers of a network in an 8-bit precision.
 
-    ``network`` is the given one with a conversion before every float32 layer that reads codes. Raises NetworkError for
-    what the precision cannot do, naming the layer.
+    ``network`` is the given one with a conversion before every float32 layer that reads codes, ``graph`` its backward
+    graph as it is computed, ``needed`` as far as steps ask for it. Both are the same if ``pruned``; else gradients of
+    all 8-bit layers are worked out, whole, and most of them are for nothing. Raises NetworkError for what the precision
+    cannot do, naming the layer.
     """
 
-    def __init__(self, network: Network, precision: Precision, *, inference: bool = False) -> None:
+    def __init__(self, network: Network, precision: Precision, *, inference: bool = False, pruned: bool = True) -> None:
         self.precision = precision
         self.inference = inference
         self._shares = _shares(network, precision, inference=inference)
@@ -55,9 +57,17 @@ class Design:
             if layer.name in self._float and layer.name in self._shares:
                 self._shares[layer.name] = Share(_inputs(layer), True)  # float32 layers are trained whole
         self.network = _with_conversions(trained, self._float)
-        self.graph = Graph(
+        self._pruned = pruned or inference
+        self.needed = Graph(
             self.network, inference=inference, weights_are_trained=lambda layer: self.share(layer).channels > 0
         )
+        self.graph = self.needed
+        if not self._pruned:
+            self.graph = Graph(
+                self.network,
+                weights_are_trained=lambda layer: self.gradient(layer).channels > 0,
+                has_gradient=lambda layer: self.gradient(layer).anything,
+            )
         for layer in self.graph.layers:
             self._check(layer)
 
@@ -89,6 +99,17 @@ class Design:
         """What of a layer with weights is trained."""
         return self._shares.get(layer.name, Share(0, False))
 
+    def gradient(self, layer: Layer) -> Share:
+        """Of what of a layer with weights the gradient is worked out: of what is trained, and more if not pruned.
+
+        16-bit sums of a structure share a shift: more of them than are trained would change what is trained.
+        """
+        share = self.share(layer)
+        if self._pruned or self.is_float(layer):
+            return share
+        in_part = share.channels > 0 and self.precision.quantisation.accumulators == "int16"
+        return Share(share.channels if in_part else _inputs(layer), True)
+
     @property
     def quantised(self) -> tuple[Layer, ...]:
         """8-bit layers with weights, in forward order."""
@@ -118,7 +139,7 @@ class Design:
             and not self.inference
             and self.precision.quantisation.ranges == "ema"
             and not self.per_channel
-            and self.graph.needs_gradient(tensor)
+            and self.needed.needs_gradient(tensor)
         )
 
     def starts_at_zero(self, tensor: str) -> bool:
@@ -148,7 +169,8 @@ class Design:
             if layer.kind in (Kind.MAX_POOL, Kind.ADD, Kind.FLATTEN):
                 return ErrorScale(layer.name)
         readers = [layer for layer in self.graph.consumers[tensor] if not self.is_float(layer)]
-        if self.precision.quantisation.error_range == "fixed" and readers:
+        follows = self.precision.quantisation.error_range == "ema" and self.needed.needs_gradient(tensor)
+        if not follows and readers:
             return ErrorScale(readers[-1].name)
         return ErrorScale()
 
@@ -161,7 +183,7 @@ class Design:
         return tuple(
             name
             for name in names
-            if self.graph.needs_gradient(name)
+            if self.needed.needs_gradient(name)
             and self.errors_are_codes(name)
             and name != self.graph.output
             and self.error_scale(name) == ErrorScale()

@@ -53,8 +53,8 @@ def bias_moves(design: Design, layer: Layer) -> bool:
 
 
 def gradient_fields(layer: Layer, design: Design, *, narrow: bool) -> list[Field]:
-    """Accumulators of one trained 8-bit layer: sums of the weights, their shifts where 16 bits wide, sums of biases."""
-    share = design.share(layer)
+    """Accumulators of one 8-bit layer: sums of the weights, their shifts where 16 bits wide, sums of biases."""
+    share = design.gradient(layer)
     fields = []
     if share.channels:
         shape = trained_shape(layer, share.channels)
@@ -67,9 +67,9 @@ def gradient_fields(layer: Layer, design: Design, *, narrow: bool) -> list[Field
 
 
 def gradient_layout(design: Design, *, narrow: bool) -> ParameterLayout:
-    """Accumulators of all trained 8-bit layers, one behind the other."""
-    trained = (layer for layer in design.quantised if design.share(layer).anything)
-    return lay_out(field for layer in trained for field in gradient_fields(layer, design, narrow=narrow))
+    """Accumulators of all 8-bit layers that have a gradient, one behind the other."""
+    layers = (layer for layer in design.quantised if design.gradient(layer).anything)
+    return lay_out(field for layer in layers for field in gradient_fields(layer, design, narrow=narrow))
 
 
 def layer_gradient(layer: Layer, design: Design, *, narrow: bool) -> ParameterLayout:

@@ -52,7 +52,7 @@ class Int8Plan(Plan):
     @cached_property
     def design(self) -> Design:
         """The numbers of each layer."""
-        return Design(self.original, self.precision, inference=self.inference)
+        return Design(self.original, self.precision, inference=self.inference, pruned=self.techniques.pruned)
 
     @property
     def receive_offset(self) -> int | None:
@@ -78,6 +78,12 @@ class Int8Plan(Plan):
         """8-bit layers of which something is updated, in forward order."""
         design = self.design
         return tuple(layer for layer in design.quantised if design.share(layer).anything)
+
+    @property
+    def differentiated(self) -> tuple[Layer, ...]:
+        """8-bit layers whose gradient is worked out, in forward order."""
+        design = self.design
+        return () if self.inference else tuple(x for x in design.quantised if design.gradient(x).anything)
 
     @property
     def narrow(self) -> bool:
@@ -112,7 +118,7 @@ def make_int8_plan(
 
     Raises NetworkError for what the precision cannot do, and where sums of a batch could overflow.
     """
-    design = Design(network, precision, inference=inference)
+    design = Design(network, precision, inference=inference, pruned=techniques.pruned)
     immediate = batch_size == 1
     narrow = precision.quantisation.accumulators == "int16"
     if not inference:
@@ -216,7 +222,7 @@ def _check_sums(design: Design, batch_size: int) -> None:
     """No sum of a batch leaves 32 bits: |e| <= 127, |x - z| <= 255, as many terms as pixels and samples."""
     for layer in design.quantised:
         pixels = layer.out_shape[0] * layer.out_shape[1]
-        if design.share(layer).anything and batch_size * pixels * _LARGEST_PRODUCT > _LARGEST_SUM:
+        if design.gradient(layer).anything and batch_size * pixels * _LARGEST_PRODUCT > _LARGEST_SUM:
             most = _LARGEST_SUM // (_LARGEST_PRODUCT * pixels)
             raise NetworkError(
                 f"its gradient sums {pixels} pixels of {batch_size} samples and could leave 32 bits;"
@@ -297,7 +303,7 @@ def _with_frame(steps: list[Step], design: Design) -> list[Step]:
     def reads_input(step: Step) -> bool:
         if INPUT not in step.sources:
             return False
-        weights = step.op is Op.BACKWARD_WEIGHTS and design.share(step.layer).channels > 0
+        weights = step.op is Op.BACKWARD_WEIGHTS and design.gradient(step.layer).channels > 0
         return step.op is Op.FORWARD or weights
 
     first = Step(Op.RECEIVE, steps[0].layer, reads=(), writes=(_FRAME,))
@@ -312,12 +318,12 @@ def _scratch_bytes(step: Step, design: Design, *, selects: bool, narrow: bool, t
         return scratch.in_place_bytes(layer)
     if step.fused is not None:
         rows = scratch.pooled_rows_bytes(layer, step.fused)
-        sums = 4 * math.prod(trained_shape(layer, design.share(layer).channels))
+        sums = 4 * math.prod(trained_shape(layer, design.gradient(layer).channels))
         return rows + (sums if step.op is Op.BACKWARD_WEIGHTS and narrow else 0)
     if step.op is Op.BACKWARD_INPUT:
         return scratch.backward_input_bytes(layer, chosen=selects, tiles=tiles, parts=step.parts)
     if step.op is Op.BACKWARD_WEIGHTS and narrow:
-        return scratch.narrow_gradient_bytes(layer, design.share(layer).channels)
+        return scratch.narrow_gradient_bytes(layer, design.gradient(layer).channels)
     if step.op is Op.UPDATE:
         return scratch.update_bytes(layer, design)
     return 0

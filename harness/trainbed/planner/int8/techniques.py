@@ -25,6 +25,8 @@ class Techniques:
     """A streamed sample is received in the arena, in place of what the step needs later."""
     flash: bool = True
     """Weights and biases that are not trained stay in flash."""
+    pruned: bool = True
+    """Backward ends at the first trained layer, and only gradients that a step uses are worked out."""
 
     @classmethod
     def only(cls, names: Iterable[str]) -> Techniques:

@@ -28,7 +28,7 @@ class State:
     def __init__(self, plan: Int8Plan, parameters: Arrays) -> None:
         self.plan = plan
         self.design = plan.design
-        self.graph = self.design.graph
+        self.graph = self.design.needed
         self.arrays: dict[str, Any] = {name: np.array(array) for name, array in parameters.items()}
         self.operators = {
             layer.name: operators.make(layer)

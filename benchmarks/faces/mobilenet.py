@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MobileNetV2-w0.35 at 128x128x3: ways to train scenarios/faces_mobilenet.yaml over seeds, one of them on the board.
+
+    PYTHONPATH=harness python benchmarks/faces/mobilenet.py [--seeds 5] [--write] [WAY ...]
+
+Accuracy comes from the native build, whose bits are the board's; seed 1 of the way that is shipped runs as a whole on
+the emulated STM32F746G-DISCO, too: its accuracy, RAM, flash and cycles are those of one ELF, and its weights must be
+the native ones. Costs of the other ways are of a few images on the emulated part, or on its virtual sibling with 16 MB
+of RAM where the part is too small. The seed chooses images, their augmentation, their order and the fresh last layer;
+the backbone is one and the same, pre-trained once and found in the cache after that. Runs that are done are kept in
+mobilenet.json; --write makes mobilenet.md of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import run as faces
+
+from trainbed.assets import asset_path
+from trainbed.prepare import prepare
+from trainbed.result import Result
+from trainbed.run import run_scenario
+from trainbed.scenario.loader import load_scenario
+from trainbed.scenario.scenario import Scenario
+
+FOLDER = Path(__file__).parent
+KEPT = FOLDER / "mobilenet.json"
+PART, SIBLING = "stm32f746g_disco", "stm32f746g_disco_16mb"
+FEW = ("augment.per_class=2", "augment.test_per_class=1", "quantisation.calibration_samples=2")
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to train: its name in the table and what it changes in the scenario."""
+
+    name: str
+    sets: tuple[str, ...] = ()
+    board: str = PART
+
+
+WAYS = {
+    "sparse": Way("sparse, as shipped"),
+    "biases": Way("biases of the last 12", ("update={sparse: {biases_of_last: 12, weights: {classifier: 1}}}",)),
+    "head": Way("last layer alone", ("update={sparse: {biases_of_last: 1, weights: {classifier: 1}}}",)),
+    "last": Way("last 5 layers", ("update=all", "network.trainable_last=5"), SIBLING),
+    "full": Way("full update", ("update=all",), SIBLING),
+    "float": Way("full update, float32", ("update=all", "training.precision=float32", "training.head=same"), SIBLING),
+}
+
+
+def scenario(way: Way, seed: int, *sets: str) -> Scenario:
+    """The scenario of one run, without a contract: the table says what came of it."""
+    path = asset_path("scenarios") / "faces_mobilenet.yaml"
+    return load_scenario(path, [*way.sets, f"training.seed={seed}", "expect={}", *sets])
+
+
+def scores(result: Result) -> dict[str, Any]:
+    """What a run learned."""
+    running = result.training.accuracy
+    return {
+        "balanced": result.test.balanced_accuracy,
+        "running": running[0] if running else None,
+        "weights": result.weights.sha256,
+    }
+
+
+def costs(result: Result) -> dict[str, Any]:
+    """What a run on the emulated part took: bytes, and cycles a step and an inference."""
+    memory, cycles = result.memory, result.cost.cycles_per_sample
+    assert cycles is not None
+    return {
+        "board": result.board,
+        "ram": memory.ram_bytes,
+        "training": memory.training_bytes,
+        "flash": memory.flash_bytes,
+        "stack": memory.stack_bytes,
+        "forward": round(cycles.forward or 0),
+        "backward": round(cycles.backward or 0),
+        "update": round(cycles.update or 0),
+        "total": round(cycles.total or 0),
+        "model": result.cost.model,
+        "versions": dict(result.versions),
+    }
+
+
+class Journal:
+    """What was measured, by key; each kept as soon as it is there."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+
+    def has(self, key: str) -> bool:
+        """The key was measured before."""
+        return key in self.kept
+
+    def keep(self, key: str, value: Any) -> None:
+        """Remember, print and save."""
+        self.kept[key] = value
+        self._path.write_text(json.dumps(self.kept, indent=1, sort_keys=True) + "\n")
+        print(key, value, flush=True)
+
+
+def measure(name: str, seeds: range, journal: Journal) -> None:
+    """All seeds of a way natively, and what it costs on the board."""
+    way = WAYS[name]
+    for seed in seeds:
+        if not journal.has(f"{name}/{seed}"):
+            result = run_scenario(scenario(way, seed, "build.optimize=O1"), board="native")
+            journal.keep(f"{name}/{seed}", scores(result))
+    if name == "sparse":
+        if not journal.has("board"):
+            result = run_scenario(scenario(way, 1), board=way.board)
+            journal.keep("board", scores(result) | costs(result))
+    elif not journal.has(f"{name}/costs"):
+        journal.keep(f"{name}/costs", costs(run_scenario(scenario(way, 1, *FEW), board=way.board)))
+
+
+def basis(seeds: range, journal: Journal) -> None:
+    """The logistic regressions, and how good the backbone was at what it was pre-trained on."""
+    for seed in seeds:
+        if not journal.has(f"regression/{seed}"):
+            journal.keep(f"regression/{seed}", faces.regressions(scenario(WAYS["sparse"], seed)))
+    if not journal.has("backbone"):
+        pretrained = prepare(scenario(WAYS["sparse"], 1), board="native").pretrained
+        assert pretrained is not None
+        journal.keep("backbone", pretrained.record.test_accuracy)
+
+
+def grouped(number: float) -> str:
+    """With commas."""
+    return f"{number:,.0f}"
+
+
+def row(name: str, kept: dict[str, Any], seeds: range) -> str:
+    """One line of the table."""
+    runs = [kept[f"{name}/{seed}"] for seed in seeds]
+    cost = kept["board" if name == "sparse" else f"{name}/costs"]
+    running = statistics.mean(run["running"] for run in runs)
+    cells = [grouped(cost[key]) for key in ("ram", "training", "flash", "forward", "backward", "update", "total")]
+    part = "part" if cost["board"] == PART else "16 MB sibling"
+    balanced = faces.percent([run["balanced"] for run in runs])
+    return f"| {WAYS[name].name} | {balanced} | {100 * running:.1f} | {part} | {' | '.join(cells)} |"
+
+
+def report(kept: dict[str, Any], seeds: range) -> str:
+    """mobilenet.md."""
+    board, first = kept["board"], kept["sparse/1"]
+    same = "equal to the native build's, to the bit" if board["weights"] == first["weights"] else "**different**"
+    regressions = [kept[f"regression/{seed}"] for seed in seeds]
+    measured = [name for name in WAYS if f"{name}/costs" in kept or name == "sparse"]
+    sparse = statistics.mean(kept[f"sparse/{seed}"]["balanced"] for seed in seeds)
+    best = max(statistics.mean(pair[i] for pair in regressions) for i in (0, 1))
+    lines = [
+        "# One person against others with MobileNetV2-w0.35 at 128x128x3",
+        "",
+        "`PYTHONPATH=harness python benchmarks/faces/mobilenet.py --write`, `scenarios/faces_mobilenet.yaml`.",
+        "",
+        f"Seed 1 of the sparse update, whole, on the emulated STM32F746G-DISCO: balanced accuracy"
+        f" {100 * board['balanced']:.1f} %, {grouped(board['ram'])} B of RAM",
+        f"(everything: image, weights in RAM, arena, link, bound of the stack), {grouped(board['flash'])} B of flash,"
+        f" {grouped(board['total'])} cycles a step;",
+        f"all of one ELF; its weights are {same}. Pre-trained backbone: {100 * kept['backbone']:.1f} % on the ten"
+        " classes of CIFAR-10.",
+        f"Mean of {len(seeds)} seeds: {100 * (sparse - best):.1f} points above the better logistic regression.",
+        "",
+        "| on the same pixels | balanced accuracy, mean % | each seed |",
+        "|---|---|---|",
+        f"| logistic regression | {faces.percent([pair[0] for pair in regressions])} |",
+        f"| logistic regression, tuned | {faces.percent([pair[1] for pair in regressions])} |",
+        "",
+        "| way | balanced accuracy, mean % | each seed | while training % | on the | RAM B | training B | flash B |"
+        " forward | backward | update | cycles/step |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        *(row(name, kept, seeds) for name in measured),
+        "",
+        "| published, TinyEngine on the part | right | share | 95 % interval |",
+        "|---|---|---|---|",
+    ]
+    for what, right, n in faces.PUBLISHED:
+        low, high = faces.wilson(right, n)
+        lines.append(f"| {what} | {right} of {n} | {100 * right / n:.0f} % | {100 * low:.0f} to {100 * high:.0f} % |")
+    versions = "; ".join(f"{name} {version}" for name, version in sorted(board["versions"].items()))
+    lines += ["", f"Cycles are modelled ({board['model']}), at zero wait states. {versions}.", NOTES]
+    return "\n".join(lines)
+
+
+NOTES = """
+"""
+
+
+def main() -> None:
+    """Measure what is not kept yet, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ways", nargs="*", metavar="WAY", help=f"of {', '.join(WAYS)}; none: only what is kept")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--write", action="store_true", help="write mobilenet.md")
+    given = parser.parse_args()
+    journal, seeds = Journal(KEPT), range(1, given.seeds + 1)
+    for name in given.ways:
+        measure(name, seeds, journal)
+    if given.write:
+        basis(seeds, journal)
+        (FOLDER / "mobilenet.md").write_text(report(journal.kept, seeds), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
