@@ -257,6 +257,38 @@ TRN_KERNEL void trn_i8_conv2d_backward_input(const int8_t *w, const int8_t *e, i
     trn_i8_conv2d_backward_input_parts(w, e, dx, s, error, which, scratch, 1);
 }
 
+/* The outputs whose taps, a row of the kernel wide, are `run` bytes side by side in x, none of them outside: at least four bytes up to the end
+ * of the row of x, so that they may be read as a word. */
+TRN_KERNEL trn_run_t trn_i8_conv2d_whole_runs(trn_window_t s)
+{
+    trn_run_t inside = trn_outputs_with_all_taps(s.in_w, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
+    while (inside.count > 0 && ((inside.first + inside.count - 1) * s.stride_w - s.pad_left) * s.in_c + 4 > (trn_size_t)s.in_w * s.in_c) {
+        inside.count--;
+    }
+    return inside;
+}
+
+/* Row u of the taps of `filters` (1 or 2) filters o0, o1, all input channels: where the whole row is inside, its taps count as channels of one pixel.
+ * So few input channels fill the words they are read in. */
+TRN_KERNEL void trn_i8_conv2d_weights_runs(const uint8_t *x, const int8_t *e, int32_t *to0, int32_t *to1, trn_window_t s, int32_t z_x,
+                                           trn_size_t o0, trn_size_t o1, bool side, trn_size_t filters, trn_run_t rows)
+{
+    const trn_size_t in_c = s.in_c, out_c = s.out_c, in_row = s.in_w * in_c, out_row = s.out_w * out_c;
+    const trn_run_t whole = trn_i8_conv2d_whole_runs(s);
+    const trn_i8_plane_t plane = {rows.count, whole.count, s.stride_h * in_row, s.stride_w * in_c, out_row, out_c, s.out_h == 1, true};
+    const int8_t *error = e + rows.first * out_row;
+    x += rows.at * in_row;
+    trn_i8_outer(x + (whole.first * s.stride_w - s.pad_left) * in_c, z_x, error + whole.first * out_c + o0,
+                 error + whole.first * out_c + o1, side, filters, to0, to1, s.kernel_w * in_c, plane);
+    for (trn_size_t k = 0; k < s.out_w - whole.count; k++) {
+        const trn_size_t j = k < whole.first ? k : k + whole.count;
+        const trn_run_t taps = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
+        const trn_i8_plane_t column = {1, rows.count, 0, s.stride_h * in_row, 0, out_row, true, false};
+        trn_i8_outer(x + taps.at * in_c, z_x, error + j * out_c + o0, error + j * out_c + o1, false, filters, to0 + taps.first * in_c,
+                     to1 + taps.first * in_c, taps.count * in_c, column);
+    }
+}
+
 /* Sums of the gradient of one filter pair's taps: for `filters` (1 or 2) filters o0, o1 and the first n_c input channels,
  * to0/to1[u, v, c] += sum over i, j of e[i, j, o] (x[...] - z_x). */
 TRN_KERNEL void trn_i8_conv2d_weights_filters(const uint8_t *x, const int8_t *e, int32_t *to0, int32_t *to1, trn_window_t s, int32_t z_x,
@@ -264,12 +296,17 @@ TRN_KERNEL void trn_i8_conv2d_weights_filters(const uint8_t *x, const int8_t *e,
                                               trn_size_t n_c)
 {
     const trn_size_t in_c = s.in_c, out_c = s.out_c, in_row = s.in_w * in_c, out_row = s.out_w * out_c;
+    const bool runs = TRN_I8_OUTER_SIMD && in_c % 4 != 0 && n_c == in_c && trn_i8_conv2d_whole_runs(s).count > 1;
     for (trn_size_t u = 0; u < s.kernel_h; u++) {
         const trn_run_t rows = trn_outputs_of_tap(u, s.in_h, s.out_h, s.stride_h, s.pad_top);
-        for (trn_size_t v = 0; v < s.kernel_w; v++) {
+        if (runs) {
+            const trn_size_t row = u * s.kernel_w * in_c;
+            trn_i8_conv2d_weights_runs(x, e, to0 + row, to1 + row, s, z_x, o0, o1, side, filters, rows);
+        }
+        for (trn_size_t v = 0; v < s.kernel_w && !runs; v++) {
             const trn_run_t columns = trn_outputs_of_tap(v, s.in_w, s.out_w, s.stride_w, s.pad_left);
             const trn_size_t tap = (u * s.kernel_w + v) * n_c;
-            const trn_i8_plane_t plane = {rows.count, columns.count, s.stride_h * in_row, s.stride_w * in_c, out_row, out_c};
+            const trn_i8_plane_t plane = {rows.count, columns.count, s.stride_h * in_row, s.stride_w * in_c, out_row, out_c, s.out_h == 1, false};
             const uint8_t *from = x + rows.at * in_row + columns.at * in_c;
             const int8_t *error = e + rows.first * out_row + columns.first * out_c;
             trn_i8_outer(from, z_x, error + o0, error + o1, side, filters, to0 + tap, to1 + tap, n_c, plane);

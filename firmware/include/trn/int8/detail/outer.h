@@ -11,16 +11,18 @@
 #include "trn/int8/base.h"
 #include "trn/int8/detail/simd.h"
 
-/* Pixels to sum over, and the distances between rows and between columns of x and of e in elements. */
+/* Pixels to sum over, and the distances between rows and between columns of x and of e in elements. `single`, literal: there is one row.
+ * `room`: four bytes of x may be read at each pixel, also where there are fewer channels. */
 typedef struct {
     trn_size_t rows, columns, x_row, x_column, e_row, e_column;
+    bool single, room;
 } trn_i8_plane_t;
 
-/* Channels c to end-1, one by one. */
+/* Channel by channel. */
 TRN_KERNEL void trn_i8_outer_plain(const uint8_t *x, int32_t zero, const int8_t *e0, const int8_t *e1, trn_size_t filters, int32_t *to0,
-                                   int32_t *to1, trn_size_t from_c, trn_size_t end, trn_i8_plane_t p)
+                                   int32_t *to1, trn_size_t n_c, trn_i8_plane_t p)
 {
-    for (trn_size_t c = from_c; c < end; c++) {
+    for (trn_size_t c = 0; c < n_c; c++) {
         int32_t acc0 = 0, acc1 = 0;
         for (trn_size_t i = 0; i < p.rows; i++) {
             const uint8_t *from = x + i * p.x_row + c;
@@ -200,40 +202,46 @@ TRN_KERNEL void trn_i8_outer_turns(int32_t a[4], int32_t b[4], const uint8_t *x,
     }
 }
 
-/* `pixels` columns of all rows from column j on. */
-#define TRN_I8_OUTER_COLUMNS(pixels)                                                                                              \
-    do {                                                                                                                          \
-        trn_i8_outer_turns(a, b, x + j * p.x_column, e0 + j * p.e_column, e1 + j * p.e_column, side, pixels, p.x_column, p.e_column, \
-                           p.rows, p.x_row, p.e_row);                                                                             \
-        j += (pixels);                                                                                                            \
-    } while (0)
+/* `pixels` columns from column j on: in `turns` turns, x_turn and e_turn apart. */
+#define TRN_I8_OUTER_COLUMNS(pixels, turns, x_turn, e_turn)                                                                       \
+    trn_i8_outer_turns(a, b, x + j * p.x_column, e0 + j * p.e_column, e1 + j * p.e_column, side, pixels, p.x_column, p.e_column,   \
+                       turns, x_turn, e_turn);                                                                                    \
+    j += (pixels)
 
-/* Four channels. `side`, literal: e1 = e0 + 1. Columns in groups of eight, each for all rows. */
+/* Four channels, of which those from `from` to `end`-1 are kept. `side`, literal: e1 = e0 + 1. Columns in groups of eight, each for all
+ * rows; of a single row one after the other. */
 TRN_KERNEL void trn_i8_outer_block(const uint8_t *x, const int8_t *e0, const int8_t *e1, bool side, int32_t *to0, int32_t *to1,
-                                   const int32_t correction[2], trn_i8_plane_t p)
+                                   const int32_t correction[2], trn_size_t from, trn_size_t end, trn_i8_plane_t p)
 {
     int32_t a[4], b[4];
     a[0] = a[1] = a[2] = a[3] = -correction[0];
     b[0] = b[1] = b[2] = b[3] = -correction[1];
     trn_size_t j = 0;
-    while (p.columns - j >= 8) {
-        TRN_I8_OUTER_COLUMNS(8);
+    if (p.single) {
+        if (p.columns >= 8) {
+            TRN_I8_OUTER_COLUMNS(8, p.columns / 8, 8 * p.x_column, 8 * p.e_column);
+            j = p.columns / 8 * 8;
+        }
+    } else {
+        while (p.columns - j >= 8) {
+            TRN_I8_OUTER_COLUMNS(8, p.rows, p.x_row, p.e_row);
+        }
     }
     if (p.columns - j == 7) {
-        TRN_I8_OUTER_COLUMNS(7);
+        TRN_I8_OUTER_COLUMNS(7, p.rows, p.x_row, p.e_row);
     }
     if (p.columns - j >= 4) {
-        TRN_I8_OUTER_COLUMNS(4);
+        TRN_I8_OUTER_COLUMNS(4, p.rows, p.x_row, p.e_row);
     }
     if (p.columns - j >= 2) {
-        TRN_I8_OUTER_COLUMNS(2);
+        TRN_I8_OUTER_COLUMNS(2, p.rows, p.x_row, p.e_row);
     }
     if (p.columns - j == 1) {
-        TRN_I8_OUTER_COLUMNS(1);
+        TRN_I8_OUTER_COLUMNS(1, p.rows, p.x_row, p.e_row);
     }
-    TRN_EACH(k, 4, to0[k] += a[k];);
+    TRN_EACH(k, 4, if (k >= from && k < end) { to0[k] += a[k]; });
     if (to1 != NULL) {
-        TRN_EACH(k, 4, to1[k] += b[k];);
+        TRN_EACH(k, 4, if (k >= from && k < end) { to1[k] += b[k]; });
     }
 }
 
@@ -255,22 +263,20 @@ TRN_KERNEL int32_t trn_i8_outer_correction(const int8_t *e, int32_t zero, trn_i8
 TRN_KERNEL void trn_i8_outer(const uint8_t *x, int32_t zero, const int8_t *e0, const int8_t *e1, bool side, trn_size_t filters,
                              int32_t *to0, int32_t *to1, trn_size_t n_c, trn_i8_plane_t p)
 {
-    trn_size_t fours = 0;
     (void)side;
 #if TRN_I8_OUTER_SIMD
     if (p.rows > 0 && p.columns > 0 && __builtin_constant_p(p.x_column) && __builtin_constant_p(p.e_column) && 8 * p.x_column <= TRN_I8_REACH &&
-        8 * p.e_column <= TRN_I8_REACH && n_c >= 4 && p.rows * p.columns > 1) {
-        fours = n_c / 4 * 4;
+        8 * p.e_column <= TRN_I8_REACH && (n_c >= 4 || p.room) && p.rows * p.columns > 1) {
         const int32_t correction[2] = {trn_i8_outer_correction(e0, zero, p), filters > 1 ? trn_i8_outer_correction(e1, zero, p) : 0};
-        if (p.rows == 1 && p.columns > 8 && p.columns % 8 == 0) { /* a long row is as good as many short ones */
-            p = (trn_i8_plane_t){p.columns / 8, 8, 8 * p.x_column, p.x_column, 8 * p.e_column, p.e_column};
+        for (trn_size_t c = 0; c < n_c; c += 4) { /* the last four may overlap those before */
+            const trn_size_t at = n_c % 4 == 0 ? c : trn_max(trn_min(c, n_c - 4), 0);
+            trn_i8_outer_block(x + at, e0, e1, side && filters > 1, to0 + at, filters > 1 ? to1 + at : NULL, correction,
+                               n_c % 4 == 0 ? 0 : c - at, trn_min(n_c, 4), p);
         }
-        for (trn_size_t c = 0; c < fours; c += 4) {
-            trn_i8_outer_block(x + c, e0, e1, side && filters > 1, to0 + c, filters > 1 ? to1 + c : NULL, correction, p);
-        }
+        return;
     }
 #endif
-    trn_i8_outer_plain(x, zero, e0, e1, filters, to0, to1, fours, n_c, p);
+    trn_i8_outer_plain(x, zero, e0, e1, filters, to0, to1, n_c, p);
 }
 
 #endif
