@@ -179,6 +179,9 @@ class Int8Twin:
         sums = self._layer_sums(layer, x, zero)
         if layer is self.design.head:
             return elementwise.dequantise(sums, s=float(self._sum_scales[layer.name][0]))
+        if (table := self.design.table(layer.name)) is not None:
+            to = scales_of((self._sum_scales[layer.name] / table.before.scale).astype(np.float32))
+            return table.codes[Output(to, table.before.zero).codes(sums)]
         run.seen[layer.name] = range_of(sums)
         scale_y = scales_of((self._sum_scales[layer.name] / numbers.scale).astype(np.float32))
         return Output(scale_y, numbers.zero, lo, 255).codes(sums)
@@ -460,7 +463,8 @@ class Int8Twin:
         scale, zero = self.plan.input_numbers
         self._numbers = {INPUT: Numbers(np.float32(scale), zero)}
         for owner in self.design.owners:
-            self._numbers[owner] = numbers_of(self._arrays[f"{owner}.range"])
+            table = self.design.table(owner)
+            self._numbers[owner] = table.after if table else numbers_of(self._arrays[f"{owner}.range"])
         for layer in self.design.quantised:
             s_x = self._numbers[self.design.range_owner(self.graph.inputs(layer)[0])].scale
             scales = np.atleast_1d(np.asarray(self._arrays[f"{layer.name}.scale"], np.float32))
