@@ -51,7 +51,8 @@ def missing_for_avr() -> str | None:
 
 
 @cache
-def _bare() -> Path:
+def bare_program() -> Path:
+    """Calls functions of an ELF in simavr: bare_avr.c, compiled."""
     program = scratch() / "bare_avr"
     command = ["cc", "-O2", str(HERE / "bare_avr.c"), "-I/usr/include/simavr", "-lsimavr", "-lelf", "-o", str(program)]
     subprocess.run(command, check=True, capture_output=True)
@@ -80,7 +81,7 @@ def on_avr(
     """Cycles and block of each run (case, block), on an ATmega2560."""
     elf, functions = _avr_elf(optimize, assembly)
     sent = b"".join(struct.pack("<II", functions[f"case_{i}"], len(block)) + block for i, block in runs)
-    done = subprocess.run([_bare(), "atmega2560", elf], input=sent, capture_output=True, check=False)
+    done = subprocess.run([bare_program(), "atmega2560", elf], input=sent, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     at = 0
     for _, block in runs:

@@ -3,65 +3,67 @@
 #ifndef TRN_AVR_SCALE_H
 #define TRN_AVR_SCALE_H
 
-#include "trn/avr/kernel.h"
+#include "trn/base.h"
 
-
-/* (a * m + 2^31) >> 32, |a| < 2^23; the caller knows that the result fits. Nine products, 57 cycles. */
-TRN_AVR_KERNEL int16_t trn_avr_scale(__int24 a, __uint24 m)
+/* (a * m + 2^31) >> 32, |a| < 2^23, m < 2^24; the caller knows that the result fits. Nine products, 64 cycles with the return.
+ *
+ * a comes in r25:r22, m in r21:r18, the result goes in r25:r24. Of the product bytes 1 to 5 are kept, in r21, r27:r26, r31:r30: byte 0 carries
+ * nothing on; r25 is zero. In registers of its own choice the compiler would save some. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wreturn-type" /* the assembly returns */
+static __attribute__((naked, noinline, noclone, unused)) int16_t trn_avr_scale(int32_t a __attribute__((unused)),
+                                                                               uint32_t m __attribute__((unused)))
 {
-    uint8_t p1, zero;
-    uint16_t p2, p4; /* bytes 2, 3 and 4, 5 of the product; byte 0 carries nothing on */
-    __asm__("clr %[zero]\n\t"
-            "mul %A[a], %A[m]\n\t"
-            "mov %[p1], r1\n\t"
-            "mul %B[a], %B[m]\n\t"
-            "movw %A[p2], r0\n\t"
-            "mul %C[a], %C[m]\n\t"
-            "movw %A[p4], r0\n\t"
-            "mul %A[a], %B[m]\n\t"
-            "add %[p1], r0\n\t"
-            "adc %A[p2], r1\n\t"
-            "adc %B[p2], %[zero]\n\t"
-            "adc %A[p4], %[zero]\n\t"
-            "adc %B[p4], %[zero]\n\t"
-            "mul %B[a], %A[m]\n\t"
-            "add %[p1], r0\n\t"
-            "adc %A[p2], r1\n\t"
-            "adc %B[p2], %[zero]\n\t"
-            "adc %A[p4], %[zero]\n\t"
-            "adc %B[p4], %[zero]\n\t"
-            "mul %A[a], %C[m]\n\t"
-            "add %A[p2], r0\n\t"
-            "adc %B[p2], r1\n\t"
-            "adc %A[p4], %[zero]\n\t"
-            "adc %B[p4], %[zero]\n\t"
-            "mul %C[a], %A[m]\n\t"
-            "add %A[p2], r0\n\t"
-            "adc %B[p2], r1\n\t"
-            "adc %A[p4], %[zero]\n\t"
-            "adc %B[p4], %[zero]\n\t"
-            "mul %B[a], %C[m]\n\t"
-            "add %B[p2], r0\n\t"
-            "adc %A[p4], r1\n\t"
-            "adc %B[p4], %[zero]\n\t"
-            "mul %C[a], %B[m]\n\t"
-            "add %B[p2], r0\n\t"
-            "adc %A[p4], r1\n\t"
-            "adc %B[p4], %[zero]\n\t"
-            "sbrs %C[a], 7\n\t" /* a negative a was taken for a + 2^24 */
-            "rjmp 1f\n\t"
-            "sub %B[p2], %A[m]\n\t"
-            "sbc %A[p4], %B[m]\n\t"
-            "sbc %B[p4], %C[m]\n"
-            "1:\n\t"
-            "lsl %B[p2]\n\t" /* half up */
-            "adc %A[p4], %[zero]\n\t"
-            "adc %B[p4], %[zero]\n\t"
-            "clr r1"
-            : [p1] "=&r"(p1), [zero] "=&r"(zero), [p2] "=&r"(p2), [p4] "=&r"(p4)
-            : [a] "r"(a), [m] "r"(m)
-            : "r0");
-    return (int16_t)p4;
+    __asm__ volatile("clr r25\n\t"
+                     "mul r22, r18\n\t"
+                     "mov r21, r1\n\t"
+                     "mul r23, r19\n\t"
+                     "movw r26, r0\n\t"
+                     "mul r24, r20\n\t"
+                     "movw r30, r0\n\t"
+                     "mul r22, r19\n\t"
+                     "add r21, r0\n\t"
+                     "adc r26, r1\n\t"
+                     "adc r27, r25\n\t"
+                     "adc r30, r25\n\t"
+                     "adc r31, r25\n\t"
+                     "mul r23, r18\n\t"
+                     "add r21, r0\n\t"
+                     "adc r26, r1\n\t"
+                     "adc r27, r25\n\t"
+                     "adc r30, r25\n\t"
+                     "adc r31, r25\n\t"
+                     "mul r22, r20\n\t"
+                     "add r26, r0\n\t"
+                     "adc r27, r1\n\t"
+                     "adc r30, r25\n\t"
+                     "adc r31, r25\n\t"
+                     "mul r24, r18\n\t"
+                     "add r26, r0\n\t"
+                     "adc r27, r1\n\t"
+                     "adc r30, r25\n\t"
+                     "adc r31, r25\n\t"
+                     "mul r23, r20\n\t"
+                     "add r27, r0\n\t"
+                     "adc r30, r1\n\t"
+                     "adc r31, r25\n\t"
+                     "mul r24, r19\n\t"
+                     "add r27, r0\n\t"
+                     "adc r30, r1\n\t"
+                     "adc r31, r25\n\t"
+                     "sbrs r24, 7\n\t" /* a negative a was taken for a + 2^24 */
+                     "rjmp 1f\n\t"
+                     "sub r27, r18\n\t"
+                     "sbc r30, r19\n\t"
+                     "sbc r31, r20\n"
+                     "1:\n\t"
+                     "lsl r27\n\t" /* half up */
+                     "adc r30, r25\n\t"
+                     "adc r31, r25\n\t"
+                     "movw r24, r30\n\t"
+                     "clr r1\n\t"
+                     "ret");
 }
+#pragma GCC diagnostic pop
 
 #endif

@@ -27,7 +27,7 @@ TRN_KERNEL int8_t trn_pow2_sink_by_factor(int32_t sum, trn_pow2_sink_t to)
 #if TRN_AVR_ASM
     if (to.near != 0u) {
         const uint8_t shift = (uint8_t)(to.near - 1u);
-        const int16_t q = (int16_t)(trn_avr_scale((__int24)sum << shift, (__uint24)(to.scale.multiplier >> shift)) + to.zero);
+        const int16_t q = (int16_t)(trn_avr_scale(sum << shift, (uint32_t)(to.scale.multiplier >> shift)) + to.zero);
         return (int8_t)(uint8_t)(q < to.lo ? to.lo : q > to.hi ? to.hi : q);
     }
 #endif
