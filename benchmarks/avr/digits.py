@@ -1,41 +1,70 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Accuracy of 64-16-10 on the 8x8 digits over seeds: int8_pow2 and float32, the same network, steps and learning rates.
+"""64-16-10 on the 8x8 digits over seeds, trained on the emulated chips: accuracy, equality to the twin, cost of a step.
 
-    PYTHONPATH=harness python benchmarks/avr/digits.py [--seeds 5] [--board native]
+    PYTHONPATH=harness python benchmarks/avr/digits.py [--seeds 5] [--boards arduino_mega ...] [--write digits.json]
 
-The bits do not depend on the board (float32: 32-bit boards), so the accuracies are taken on the host.
+Beside each run on a chip stands float32 on the host: the same network, data, order and learning rates.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import json
+from pathlib import Path
+from typing import Any
 
 from trainbed.assets import asset_path
+from trainbed.result import Result
 from trainbed.run import run_scenario
 from trainbed.scenario.loader import load_scenario
 
+BOARDS = ("arduino_mega", "atmega4809_xplained")
+SCENARIO = "avr_digits_int8.yaml"
 
-def accuracy(precision: str, seed: int, board: str) -> float:
-    """Test accuracy of one run. The seed chooses weights, order and split."""
-    path = asset_path("scenarios") / "avr_digits_int8.yaml"
-    overrides = [f"training.seed={seed}", f"training.precision={precision}", "expect={}"]
-    return run_scenario(load_scenario(path, overrides), board=board).test.accuracy or 0.0
+
+def run(scenario: str, seed: int, board: str, *overrides: str) -> Result:
+    """One training run. The seed chooses weights, order and split."""
+    path = asset_path("scenarios") / scenario
+    return run_scenario(load_scenario(path, [f"training.seed={seed}", *overrides]), board=board)
+
+
+def on_chip(scenario: str, seed: int, board: str) -> dict[str, Any]:
+    """What one run on an emulated chip came to; ``equal``: losses and weights are the twin's to the bit."""
+    found = run(scenario, seed, board, "expect={matches_reference: exact}")
+    return {
+        "board": board,
+        "seed": seed,
+        "accuracy": round(100 * (found.test.accuracy or 0), 2),
+        "equal": all(expectation.passed for expectation in found.expectations),
+        "cycles": vars(found.cost.cycles_per_sample),
+        "wait_cycles": vars(found.cost.memory_cycles_per_sample),
+        "stack_bytes": found.memory.stack_bytes,
+        "stack_bound_bytes": found.memory.stack_bound_bytes,
+        "ram_bytes": found.memory.ram_bytes,
+        "training_bytes": found.memory.training_bytes,
+        "flash_bytes": found.memory.flash_bytes,
+        "weights": found.weights.sha256,
+        "class": found.cost.cost_class,
+        "model": found.cost.model,
+    }
 
 
 def main() -> None:
-    """Print a row for each seed and the means."""
+    """Print a line for each run, and keep them where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--board", default="native")
+    parser.add_argument("--boards", nargs="+", default=BOARDS)
+    parser.add_argument("--scenario", default=SCENARIO)
+    parser.add_argument("--write", type=Path)
     arguments = parser.parse_args()
-    print("| seed | int8_pow2 % | float32 % |\n|---|---|---|", flush=True)
-    found: dict[str, list[float]] = {"int8_pow2": [], "float32": []}
+    rows = []
     for seed in range(1, arguments.seeds + 1):
-        for precision, values in found.items():
-            values.append(100 * accuracy(precision, seed, arguments.board))
-        print(f"| {seed} | " + " | ".join(f"{values[-1]:.2f}" for values in found.values()) + " |", flush=True)
-    print("| mean | " + " | ".join(f"{statistics.mean(values):.2f}" for values in found.values()) + " |", flush=True)
+        plain = run(arguments.scenario, seed, "native", "training.precision=float32", "expect={}").test.accuracy
+        for board in arguments.boards:
+            rows.append(on_chip(arguments.scenario, seed, board) | {"float32": round(100 * (plain or 0), 2)})
+            print(json.dumps(rows[-1]), flush=True)
+            if arguments.write:
+                arguments.write.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -38,11 +38,13 @@ def in_numbers(
     *,
     given: bool,
     receive_bytes: int = 0,
+    packs: bool = False,
     final: bool = True,
 ) -> InNumbers:
     """``weights``: float32, by name; ``given``: they are not the seeded generator's. ``receive_bytes``: of the frame
-    with one sample, where an 8-bit plan may hold it in its arena. ``final`` false: others will be trained, this is to
-    see whether they could be. Raises ScenarioError.
+    with one sample, where an 8-bit plan may hold it in its arena. ``packs``: the board is an AVR, whose kernels want
+    frozen 8-bit weights their own way. ``final`` false: others will be trained, this is to see whether they could be.
+    Raises ScenarioError.
     """
     training, precision = scenario.training, scenario.precision
     inference = training.epochs == 0
@@ -85,6 +87,7 @@ def in_numbers(
             inference=inference,
             techniques=techniques_of(scenario),
             receive_bytes=receive_bytes,
+            packs=packs,
         )
     initial = quantise_parameters(int8, float32_arrays(weights), data, n_samples=n_samples)
     return InNumbers(int8, initial, data, not inference)

@@ -72,7 +72,8 @@ def quantise_parameters(plan: Int8Plan, weights: Mapping[str, F32], data: Data, 
             arrays[f"{layer.name}.scale"] = np.broadcast_to(scale, shape).astype(np.float32)
         elif field.what == "bias":
             owner = design.range_owner(design.graph.inputs(layer)[0])
-            s_x = s_input if owner == INPUT else numbers_of(ranges[owner]).scale
+            table = design.table(owner)
+            s_x = s_input if owner == INPUT else table.after.scale if table else numbers_of(ranges[owner]).scale
             sums = (s_x * np.asarray(arrays[f"{layer.name}.scale"], np.float32)).astype(np.float64)
             exact = np.floor(weights[field.name].astype(np.float64) / sums + 0.5)
             arrays[field.name] = np.clip(exact, -(2**30), 2**30).astype(np.int32)
@@ -106,6 +107,8 @@ def _calibrate(plan: Int8Plan, weights: Mapping[str, F32], data: Data, *, n_samp
     ranges = {}
     values = twin.tensors(x)
     for owner in plan.design.owners:
+        if plan.design.table(owner) is not None:
+            continue
         lo, hi = float(values[owner].min()), float(values[owner].max())
         most = 6.0 if plan.design.graph.producer[owner].activation is Activation.RELU6 else np.inf
         ranges[owner] = np.array([min(lo, 0.0), min(max(hi, 0.0), most)], np.float32)

@@ -19,6 +19,13 @@
 /* A constant that is generated whether or not a plan reads it. */
 #define TRN_UNUSED __attribute__((unused))
 
+/* Whether to use the AVR kernels written in assembly; the C ones, which TRN_USE_ASM 0 asks for, give the same bits. */
+#if defined(__AVR__) && (!defined(TRN_USE_ASM) || TRN_USE_ASM)
+#define TRN_AVR_ASM 1
+#else
+#define TRN_AVR_ASM 0
+#endif
+
 /* Number of elements, or a distance in elements. 32 bits also where int has 16, but for AVR, whose memories no array outgrows. */
 #if defined(__AVR__)
 typedef int16_t trn_size_t;

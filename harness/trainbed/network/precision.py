@@ -22,7 +22,9 @@ class Quantisation:
     accumulators: str = "int32"
     """``int32``, or ``int16`` with a shift for each structure."""
     skip_zeros: bool = False
-    """int8_pow2: dense layers on the network's input leave out what is zero in it; same bits, fewer cycles."""
+    """Dense layers on the network's input leave out what is zero in it: in int8_pow2, and in frozen layers of uint8 and
+    mixed on AVR. Same bits, fewer cycles.
+    """
 
 
 @dataclass(frozen=True)

@@ -49,11 +49,8 @@ def unavailable(keys: ScenarioKeys) -> Iterator[tuple[KeyPath, str]]:
         yield ("quantisation",), "there is nothing to quantise in float32; set training.precision"
     if keys.quantisation is not None:
         pow2 = training.precision == "int8_pow2"
-        known = (
-            {"calibration_samples", "skip_zeros"}
-            if pow2
-            else set(type(keys.quantisation).model_fields) - {"skip_zeros"}
-        )
+        known = {"calibration_samples", "skip_zeros"} if pow2 else set(type(keys.quantisation).model_fields)
+        known -= {"skip_zeros"} if training.precision == "int8_qas" else set()
         for name in sorted(keys.quantisation.model_fields_set - known):
             has = ", ".join(sorted(known))
             yield ("quantisation", name), f"{training.precision} has no '{name}'; it has {has}"

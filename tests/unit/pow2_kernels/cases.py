@@ -28,7 +28,7 @@ TYPES = {
     "int32": "int32_t",
     "float32": "float",
 }
-HEADERS = ("activation", "conv2d", "dense", "depthwise", "loss", "pool", "update")
+HEADERS = ("pow2/activation", "pow2/loss", "pow2/pool", "pow2/update", "int8/packed")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _list(table: NDArray[Any]) -> str:
 
 def source(cases: Sequence[Case]) -> str:
     """All of them."""
-    head = "".join(f'#include "trn/pow2/{name}.h"\n' for name in HEADERS)
+    head = "".join(f'#include "trn/{name}.h"\n' for name in HEADERS)
     return head + "\n" + "\n".join(function(i, case) for i, case in enumerate(cases))
 
 
@@ -113,7 +113,8 @@ def _c_kind(*, flash: bool, unsigned: bool, narrow: bool) -> str:
     return f"(trn_pow2_kind_t){{{flags}}}"
 
 
-def _window(layer: Layer) -> str:
+def c_window(layer: Layer) -> str:
+    """A layer's trn_window_t."""
     w = layer.window
     assert w is not None
     numbers = (*layer.in_shape, *layer.out_shape, w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.pad_top, w.pad_left)
@@ -199,51 +200,53 @@ def _listed(x: NDArray[Any], before: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return out
 
 
-def conv2d(
-    in_shape: tuple[int, int, int], out_c: int, kernel: int, stride: int, range_: Range, *, same: bool, unsigned: bool
+def windowed(
+    kind: Kind,
+    in_shape: tuple[int, int, int],
+    out_c: int,
+    kernel: int,
+    stride: int,
+    range_: Range,
+    *,
+    same: bool,
+    unsigned: bool = False,
+    flash: bool = False,
+    narrow: bool = False,
 ) -> Case:
-    """A convolution forward."""
-    layer = layer_of(Kind.CONV2D, in_shape, out_c, kernel, stride, same=same)
-    shape = (out_c, kernel, kernel, in_shape[2])
+    """A convolution forward, weights in the block or in flash; ``narrow`` cases keep their sums in 24 bits."""
+    layer = layer_of(kind, in_shape, out_c, kernel, stride, same=same)
+    shape = (kernel, kernel, out_c) if kind is Kind.DEPTHWISE_CONV2D else (out_c, kernel, kernel, in_shape[2])
+    packs = kind is Kind.CONV2D
+    n = kernel * kernel * (in_shape[2] if packs else 1)
+
+    def numbers(rng: Rng) -> tuple[NDArray[Any], NDArray[np.int32]]:
+        w, b = codes(rng, *shape), biases(rng, out_c)
+        return (w // max(1, n * 127 * 256 >> 22)).astype(np.int8) if narrow else w, b // (2 if narrow else 1)
+
+    fixed = numbers(np.random.default_rng(n * 100 + out_c))
+
+    def stored(w: NDArray[Any]) -> NDArray[Any]:
+        return pack_rows(w) if packs else w
 
     def make(rng: Rng) -> Arrays:
-        return {
-            "x": codes(rng, *in_shape, unsigned=unsigned),
-            "w": pack_rows(codes(rng, *shape)),
-            "b": biases(rng, out_c),
-            "y": np.full(layer.out_shape, 99, np.int8),
-        }
+        arrays = {"x": codes(rng, *in_shape, unsigned=unsigned)}
+        if not flash:
+            w, b = numbers(rng)
+            arrays |= {"w": stored(w), "b": b}
+        return arrays | {"y": np.full(layer.out_shape, 99, np.int8)}
 
     def after(a: Arrays) -> Arrays:
-        sums = layers.conv2d_sums(a["x"][None], unpack_rows(a["w"], shape), a["b"], layer)
+        w, b = fixed if flash else (unpack_rows(a["w"], shape) if packs else a["w"], a["b"])
+        sums = (layers.conv2d_sums if packs else layers.depthwise_sums)(a["x"][None], w, b, layer)
+        assert not narrow or np.abs(sums).max() < 1 << 23
         return {"y": layers.store(sums, range_)[0]}
 
-    kind = _c_kind(flash=False, unsigned=unsigned, narrow=False)
-    call = f"trn_pow2_conv2d_forward((const int8_t *)x, w, b, y, {_window(layer)}, {_c_range(range_)}, {kind});"
-    return Case(f"conv2d {in_shape} {out_c} {kernel} {stride} same={same} unsigned={unsigned}", call, make, after)
-
-
-def depthwise(
-    in_shape: tuple[int, int, int], multiplier: int, kernel: int, stride: int, range_: Range, *, same: bool
-) -> Case:
-    """A depthwise convolution forward."""
-    out_c = in_shape[2] * multiplier
-    layer = layer_of(Kind.DEPTHWISE_CONV2D, in_shape, out_c, kernel, stride, same=same)
-
-    def make(rng: Rng) -> Arrays:
-        return {
-            "x": codes(rng, *in_shape),
-            "w": codes(rng, kernel, kernel, out_c),
-            "b": biases(rng, out_c),
-            "y": np.full(layer.out_shape, 99, np.int8),
-        }
-
-    def after(a: Arrays) -> Arrays:
-        return {"y": layers.store(layers.depthwise_sums(a["x"][None], a["w"], a["b"], layer), range_)[0]}
-
-    kind = _c_kind(flash=False, unsigned=False, narrow=False)
-    call = f"trn_pow2_depthwise_conv2d_forward(x, w, b, y, {_window(layer)}, {_c_range(range_)}, {kind});"
-    return Case(f"depthwise {in_shape} {multiplier} {kernel} {stride} same={same}", call, make, after)
+    constants: Arrays = {"w": stored(fixed[0]), "b": fixed[1]} if flash else {}
+    w, b = ("(const int8_t *)(uintptr_t)w@", "(const int32_t *)(uintptr_t)b@") if flash else ("w", "b")
+    numbers_of = f"{c_window(layer)}, {_c_range(range_)}, {_c_kind(flash=flash, unsigned=unsigned, narrow=narrow)}"
+    call = f"trn_pow2_{kind.value}_forward((const int8_t *)x, {w}, {b}, y, {numbers_of});"
+    name = f"{kind.value} {in_shape} {out_c} {kernel} {stride} {same=} {unsigned=} {flash=} {narrow=}"
+    return Case(name, call, make, after, constants)
 
 
 def pool(which: str, in_shape: tuple[int, int, int], kernel: int, stride: int, *, same: bool, unsigned: bool) -> Case:
@@ -261,7 +264,7 @@ def pool(which: str, in_shape: tuple[int, int, int], kernel: int, stride: int, *
 
     inverse = "" if which == "max" else f", {layers.window_inverse(layer)}u"
     sign = "true" if unsigned else "false"
-    call = f"trn_pow2_{which}_pool_forward((const int8_t *)x, y, {_window(layer)}{inverse}, {sign});"
+    call = f"trn_pow2_{which}_pool_forward((const int8_t *)x, y, {c_window(layer)}{inverse}, {sign});"
     return Case(f"{which} pool {in_shape} {kernel} {stride} same={same} unsigned={unsigned}", call, make, after)
 
 
@@ -420,7 +423,7 @@ def dense_update(n_in: int, n_out: int, rate: int, fraction: int, *, unsigned: b
 
 
 WIDE, RELU = Range(9), Range(8, 0, 127)
-CASES: Sequence[Case] = [
+POW2: Sequence[Case] = [
     *(
         dense(n_in, n_out, WIDE)
         for n_in, n_out in [(1, 1), (3, 2), (5, 3), (8, 4), (17, 5), (64, 6), (31, 7), (64, 16), (16, 10)]
@@ -433,13 +436,37 @@ CASES: Sequence[Case] = [
     dense(1030, 4, Range(17), narrow=False),
     dense(20, 3, Range(0), narrow=False),
     dense(20, 5, Range(16, 0, 96), narrow=False),
-    conv2d((5, 6, 1), 3, 3, 1, RELU, same=True, unsigned=True),
-    conv2d((6, 5, 3), 5, 3, 2, WIDE, same=True, unsigned=False),
-    conv2d((7, 7, 4), 4, 2, 3, WIDE, same=False, unsigned=False),
-    conv2d((4, 4, 2), 9, 1, 1, Range(6), same=True, unsigned=False),
-    conv2d((3, 3, 2), 2, 5, 1, Range(12), same=True, unsigned=False),
-    depthwise((5, 6, 3), 1, 3, 1, WIDE, same=True),
-    depthwise((6, 5, 2), 2, 3, 2, RELU, same=False),
+    windowed(Kind.CONV2D, (5, 6, 1), 3, 3, 1, RELU, same=True, unsigned=True),
+    windowed(Kind.CONV2D, (6, 5, 3), 5, 3, 2, WIDE, same=True),
+    windowed(Kind.CONV2D, (7, 7, 4), 4, 2, 3, WIDE, same=False),
+    windowed(Kind.CONV2D, (4, 4, 2), 9, 1, 1, Range(6), same=True),
+    windowed(Kind.CONV2D, (3, 3, 2), 2, 5, 1, Range(12), same=True),
+    windowed(Kind.CONV2D, (1, 2, 600), 1, 2, 1, Range(15), same=True),  # rows beyond what the kernels of AVR take
+    *(
+        windowed(Kind.CONV2D, (5, 4, 3), n_out, 3, 1, range_, same=True, unsigned=unsigned, flash=True, narrow=narrow)
+        for n_out, range_, unsigned, narrow in [
+            (1, WIDE, False, True),
+            (2, RELU, True, True),
+            (3, WIDE, True, False),
+            (4, Range(7), False, True),
+            (10, Range(11), True, True),
+        ]
+    ),
+    windowed(Kind.DEPTHWISE_CONV2D, (5, 6, 3), 3, 3, 1, WIDE, same=True),
+    windowed(Kind.DEPTHWISE_CONV2D, (6, 5, 2), 4, 3, 2, RELU, same=False),
+    windowed(Kind.DEPTHWISE_CONV2D, (1, 2, 260), 260, 2, 1, WIDE, same=True),
+    *(
+        windowed(Kind.DEPTHWISE_CONV2D, (5, 4, c), n_out, 3, stride, WIDE, same=True, unsigned=u, flash=True, narrow=n)
+        for c, n_out, stride, u, n in [
+            (1, 1, 1, False, True),
+            (2, 2, 2, True, False),
+            (3, 3, 1, True, True),
+            (4, 4, 1, False, True),
+            (9, 9, 1, False, False),
+            (2, 6, 1, True, True),
+            (2, 10, 1, False, True),
+        ]
+    ),
     pool("max", (6, 6, 2), 2, 2, same=False, unsigned=False),
     pool("max", (5, 5, 1), 3, 2, same=True, unsigned=True),
     pool("avg", (6, 6, 2), 2, 2, same=False, unsigned=False),

@@ -15,7 +15,8 @@ import numpy as np
 from elftools.elf.elffile import ELFFile
 from kernels.shim import SANITIZERS, WARNINGS, compile_c, scratch
 
-from pow2_kernels.cases import CASES, Arrays, source, to_bytes
+from pow2_kernels.cases import Arrays, source, to_bytes
+from pow2_kernels.listing import CASES
 
 HERE = Path(__file__).resolve().parent
 INCLUDE = HERE.parents[2] / "firmware/include"
@@ -50,7 +51,8 @@ def missing_for_avr() -> str | None:
 
 
 @cache
-def _bare() -> Path:
+def bare_program() -> Path:
+    """Calls functions of an ELF in simavr: bare_avr.c, compiled."""
     program = scratch() / "bare_avr"
     command = ["cc", "-O2", str(HERE / "bare_avr.c"), "-I/usr/include/simavr", "-lsimavr", "-lelf", "-o", str(program)]
     subprocess.run(command, check=True, capture_output=True)
@@ -79,7 +81,7 @@ def on_avr(
     """Cycles and block of each run (case, block), on an ATmega2560."""
     elf, functions = _avr_elf(optimize, assembly)
     sent = b"".join(struct.pack("<II", functions[f"case_{i}"], len(block)) + block for i, block in runs)
-    done = subprocess.run([_bare(), "atmega2560", elf], input=sent, capture_output=True, check=False)
+    done = subprocess.run([bare_program(), "atmega2560", elf], input=sent, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     at = 0
     for _, block in runs:

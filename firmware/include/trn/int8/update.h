@@ -234,7 +234,10 @@ TRN_KERNEL float trn_i8_update_standardised(int8_t *w, trn_i8_sums_t g, uint8_t 
         }
     }
     const float next = trn_i8_next_scale(scale, extent, scaling, follow);
-    const trn_i8_rate_t ratio = next == scale ? TRN_I8_SAME_SCALE : trn_i8_rate(scale / next);
+    trn_i8_rate_t ratio = TRN_I8_SAME_SCALE;
+    if (next != scale) { /* no conditional expression: avr-gcc 5.4 takes the first struct of two in every case */
+        ratio = trn_i8_rate(scale / next);
+    }
     for (trn_size_t o = 0; o < tensor.n; o++) {
         trn_i8_step_apply(w + o * tensor.w_next, trn_i8_sums_of(g, tensor, o), tensor.elements, scratch[o], ratio, rounding,
                           o * tensor.w_next);

@@ -19,11 +19,6 @@
 /* Biases saturate here, so that sums of up to 260 products stay within 24 bits. */
 #define TRN_POW2_BIAS_MAX (INT32_C(1) << 22)
 
-/* Whether to use the AVR kernels written in assembly; the C ones give the same bits. */
-#ifndef TRN_USE_ASM
-#define TRN_USE_ASM 1
-#endif
-
 /* Constants that stay in flash. Where flash is a memory of its own (AVR but those that map it into the data space) the pointer
  * has to say so. */
 #if defined(__AVR__) && __AVR_ARCH__ != 103

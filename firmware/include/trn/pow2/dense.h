@@ -4,13 +4,14 @@
 #define TRN_POW2_DENSE_H
 
 #include "trn/pow2/rows.h"
-#if defined(__AVR__) && TRN_USE_ASM
+#include "trn/pow2/sink.h"
+#if TRN_AVR_ASM
 #include "trn/avr/step.h"
 #endif
 
 /* y[o] = store(b[o] + sum over k of w[o, k] x[k]).  list: NULL, or n_listed pairs of trn_pow2_list to take instead of x. */
 TRN_KERNEL void trn_pow2_dense_block(const int8_t *x, const uint8_t *list, trn_size_t n_listed, const int8_t *w, const int32_t *b,
-                                     int8_t *y, trn_size_t n_in, trn_size_t rows, trn_pow2_range_t range, trn_pow2_kind_t kind)
+                                     int8_t *y, trn_size_t n_in, trn_size_t rows, trn_pow2_sink_t to, trn_pow2_kind_t kind)
 {
     int32_t sums[TRN_POW2_ROWS];
     TRN_EACH(r, rows, sums[r] = trn_pow2_bias(b + r, kind.flash););
@@ -19,20 +20,26 @@ TRN_KERNEL void trn_pow2_dense_block(const int8_t *x, const uint8_t *list, trn_s
     } else {
         trn_pow2_run(x, w, n_in, rows, kind, sums);
     }
-    TRN_EACH(r, rows, y[r] = trn_pow2_store(sums[r], range););
+    TRN_EACH(r, rows, y[r] = trn_pow2_sink(sums[r], to, kind.narrow););
+}
+
+TRN_KERNEL void trn_pow2_dense(const int8_t *x, const uint8_t *list, trn_size_t n_listed, const int8_t *w, const int32_t *b, int8_t *y,
+                               trn_size_t n_in, trn_size_t n_out, trn_pow2_sink_t to, trn_pow2_kind_t kind)
+{
+    trn_size_t o = 0;
+    for (; o + TRN_POW2_ROWS <= n_out; o += TRN_POW2_ROWS) {
+        trn_pow2_dense_block(x, list, n_listed, w, b + o, y + o, n_in, TRN_POW2_ROWS, to, kind);
+        w += TRN_POW2_ROWS * n_in;
+    }
+    if (n_out % TRN_POW2_ROWS != 0) {
+        trn_pow2_dense_block(x, list, n_listed, w, b + o, y + o, n_in, n_out % TRN_POW2_ROWS, to, kind);
+    }
 }
 
 TRN_KERNEL void trn_pow2_dense_blocks(const int8_t *x, const uint8_t *list, trn_size_t n_listed, const int8_t *w, const int32_t *b,
                                       int8_t *y, trn_size_t n_in, trn_size_t n_out, trn_pow2_range_t range, trn_pow2_kind_t kind)
 {
-    trn_size_t o = 0;
-    for (; o + TRN_POW2_ROWS <= n_out; o += TRN_POW2_ROWS) {
-        trn_pow2_dense_block(x, list, n_listed, w, b + o, y + o, n_in, TRN_POW2_ROWS, range, kind);
-        w += TRN_POW2_ROWS * n_in;
-    }
-    if (n_out % TRN_POW2_ROWS != 0) {
-        trn_pow2_dense_block(x, list, n_listed, w, b + o, y + o, n_in, n_out % TRN_POW2_ROWS, range, kind);
-    }
+    trn_pow2_dense(x, list, n_listed, w, b, y, n_in, n_out, TRN_BY_SHIFT(range), kind);
 }
 
 TRN_KERNEL void trn_pow2_dense_forward(const int8_t *x, const int8_t *w, const int32_t *b, int8_t *y, trn_size_t n_in, trn_size_t n_out,
@@ -52,7 +59,7 @@ TRN_KERNEL void trn_pow2_dense_forward_sparse(const int8_t *x, const int8_t *w, 
 /* sum + w[0] e[0] + ... + w[rows-1] e[rows-1] */
 TRN_KERNEL int32_t trn_pow2_column(const int8_t *w, const int16_t *e, trn_size_t rows, int32_t sum)
 {
-#if defined(__AVR__) && TRN_USE_ASM
+#if TRN_AVR_ASM
     return trn_avr_column(w, e, (uint8_t)rows, sum);
 #else
     for (trn_size_t r = 0; r < rows; r++) {

@@ -3,36 +3,94 @@
 #ifndef TRN_POW2_DEPTHWISE_H
 #define TRN_POW2_DEPTHWISE_H
 
-#include "trn/detail/window.h"
-#include "trn/pow2/rows.h"
+#include "trn/pow2/outside.h"
+#include "trn/pow2/sink.h"
+#include "trn/pow2/taps.h"
+
+/* Rows of the input under one row of outputs, in pieces of rows that lie one behind the other: one piece, but where the input is kept in
+ * a ring or written over. */
+typedef struct {
+    trn_size_t first, count; /* taps */
+    const int8_t *at;        /* the row under the first */
+} trn_pow2_piece_t;
+
+#define TRN_POW2_PIECES 3
+
+typedef struct {
+    trn_pow2_piece_t piece[TRN_POW2_PIECES];
+    trn_size_t count;
+} trn_pow2_pieces_t;
+
+/* Up to four outputs at one position, from o on. at: what all outputs of the position have in common is set. */
+TRN_KERNEL void trn_pow2_depthwise_block(trn_pow2_taps_t *at, const trn_pow2_pieces_t *rows, const int8_t *w, const int32_t *b, int8_t *y,
+                                         trn_window_t s, trn_run_t us, trn_run_t vs, trn_size_t o, trn_size_t outputs,
+                                         trn_pow2_sink_t to, trn_pow2_kind_t kind)
+{
+    const bool near = s.out_c <= TRN_POW2_TAP_MAX;
+    const trn_size_t multiplier = s.out_c / s.in_c;
+    const trn_pow2_inputs_t inputs = multiplier == 1 ? TRN_POW2_OWN : TRN_POW2_SAME;
+    at->start = b + o;
+    at->x_tap = (int16_t)(s.in_c - (multiplier == 1 ? outputs : 0));
+    at->w_tap = (int16_t)(s.out_c - outputs);
+    for (trn_size_t k = 0; k < rows->count; k++) {
+        const trn_pow2_piece_t *const piece = rows->piece + k;
+        at->x = (const uint8_t *)piece->at + vs.at * s.in_c + o / multiplier;
+        at->w = w + (piece->first * s.kernel_w + vs.first) * s.out_c + o;
+        at->rows = (uint8_t)(vs.count == 0 ? 0 : piece->count);
+        if (k == 0) {
+            trn_pow2_taps(at, outputs, inputs, kind, false, near);
+        } else {
+            at->start = at->sums;
+            trn_pow2_taps(at, outputs, inputs, kind, true, near);
+        }
+    }
+    if (to.x_zero != 0u) {
+        trn_pow2_outside(at, w + o, 1, s.out_c - outputs, s, us, vs, outputs, to.x_zero, kind);
+    }
+    TRN_EACH(r, outputs, y[o + r] = trn_pow2_sink(at->sums[r], to, kind.narrow););
+}
+
+/* A row of outputs. us: its taps; y: the row. */
+TRN_KERNEL void trn_pow2_depthwise_pixels(const trn_pow2_pieces_t *rows, const int8_t *w, const int32_t *b, int8_t *y, trn_window_t s,
+                                          trn_run_t us, trn_pow2_sink_t to, trn_pow2_kind_t kind)
+{
+    /* Blocks of neighbours: channels, or the outputs of one channel. */
+    const trn_size_t group = s.out_c == s.in_c ? s.out_c : s.out_c / s.in_c, rest = group % TRN_POW2_ROWS;
+    trn_pow2_taps_t at;
+    at.turns = 0;
+    for (trn_size_t j = 0; j < s.out_w; j++) {
+        const trn_run_t vs = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
+        for (trn_size_t first = 0; first < s.out_c; first += group) {
+            trn_size_t o = first;
+            at.x_row = (int16_t)((s.in_w - vs.count) * s.in_c);
+            at.w_row = (int16_t)((s.kernel_w - vs.count) * s.out_c);
+            at.single = (uint8_t)vs.count;
+            for (; o + TRN_POW2_ROWS <= first + group; o += TRN_POW2_ROWS) {
+                trn_pow2_depthwise_block(&at, rows, w, b, y, s, us, vs, o, TRN_POW2_ROWS, to, kind);
+            }
+            if (rest != 0) {
+                trn_pow2_depthwise_block(&at, rows, w, b, y, s, us, vs, o, rest, to, kind);
+            }
+        }
+        y += s.out_c;
+    }
+}
 
 /* y[i, j, c m + k] = store(b[c m + k] + sum over u, v of w[u, v, c m + k] x[i stride + u - pad, j stride + v - pad, c]) */
+TRN_KERNEL void trn_pow2_depthwise_conv2d(const int8_t *x, const int8_t *w, const int32_t *b, int8_t *y, trn_window_t s, trn_pow2_sink_t to,
+                                          trn_pow2_kind_t kind)
+{
+    for (trn_size_t i = 0; i < s.out_h; i++) {
+        const trn_run_t us = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
+        const trn_pow2_pieces_t rows = {{{us.first, us.count, x + us.at * s.in_w * s.in_c}}, 1};
+        trn_pow2_depthwise_pixels(&rows, w, b, y + i * s.out_w * s.out_c, s, us, to, kind);
+    }
+}
+
 TRN_KERNEL void trn_pow2_depthwise_conv2d_forward(const int8_t *x, const int8_t *w, const int32_t *b, int8_t *y, trn_window_t s,
                                                   trn_pow2_range_t range, trn_pow2_kind_t kind)
 {
-    const trn_size_t multiplier = s.out_c / s.in_c;
-    for (trn_size_t i = 0; i < s.out_h; i++) {
-        const trn_run_t us = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
-        for (trn_size_t j = 0; j < s.out_w; j++) {
-            const trn_run_t vs = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
-            for (trn_size_t c = 0; c < s.in_c; c++) {
-                for (trn_size_t o = c * multiplier; o < (c + 1) * multiplier; o++) {
-                    int32_t sum = trn_pow2_bias(b + o, kind.flash);
-                    for (trn_size_t u = 0; u < us.count; u++) {
-                        const int8_t *from = x + ((us.at + u) * s.in_w + vs.at) * s.in_c + c;
-                        const int8_t *tap = w + ((us.first + u) * s.kernel_w + vs.first) * s.out_c + o;
-                        for (trn_size_t v = 0; v < vs.count; v++) {
-                            const int16_t value = kind.unsigned_input ? (int16_t)(uint8_t)*from : (int16_t)*from;
-                            sum += (int16_t)(value * trn_pow2_weight(tap, kind.flash));
-                            from += s.in_c;
-                            tap += s.out_c;
-                        }
-                    }
-                    *y++ = trn_pow2_store(sum, range);
-                }
-            }
-        }
-    }
+    trn_pow2_depthwise_conv2d(x, w, b, y, s, TRN_BY_SHIFT(range), kind);
 }
 
 #endif

@@ -11,6 +11,30 @@ TRN_KERNEL int16_t trn_pow2_code(const int8_t *x, bool unsigned_input)
     return unsigned_input ? (int16_t)(uint8_t)*x : (int16_t)*x;
 }
 
+/* Sum of a channel over `rows` by `columns` pixels. In 16 bits where the whole window's fits. */
+TRN_KERNEL int32_t trn_pow2_pool_sum(const int8_t *x, trn_window_t s, trn_size_t rows, trn_size_t columns, bool unsigned_input)
+{
+    int16_t narrow = 0;
+    int32_t wide = 0;
+    const bool fits = (int32_t)s.kernel_h * s.kernel_w <= 128;
+    for (trn_size_t u = 0; u < rows; u++) {
+        const int8_t *from = x + u * s.in_w * s.in_c;
+        for (trn_size_t v = columns; v > 0; v--) {
+            const int16_t value = trn_pow2_code(from, unsigned_input);
+            narrow = (int16_t)(narrow + (fits ? value : 0));
+            wide += fits ? 0 : value;
+            from += s.in_c;
+        }
+    }
+    return fits ? narrow : wide;
+}
+
+/* The larger of two codes, as they are kept. */
+TRN_KERNEL int8_t trn_pow2_larger(int8_t a, int8_t b, bool unsigned_input)
+{
+    return (unsigned_input ? (uint8_t)a > (uint8_t)b : a > b) ? a : b;
+}
+
 /* y[i, j, c] = max over the window's taps inside x. Codes of the network's input stay as they are, signed or not. */
 TRN_KERNEL void trn_pow2_max_pool_forward(const int8_t *x, int8_t *y, trn_window_t s, bool unsigned_input)
 {
@@ -18,17 +42,17 @@ TRN_KERNEL void trn_pow2_max_pool_forward(const int8_t *x, int8_t *y, trn_window
         const trn_run_t us = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
         for (trn_size_t j = 0; j < s.out_w; j++) {
             const trn_run_t vs = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
+            const int8_t *const window = x + (us.at * s.in_w + vs.at) * s.in_c;
             for (trn_size_t c = 0; c < s.in_c; c++) {
-                int16_t best = -128;
+                int8_t best = window[c];
                 for (trn_size_t u = 0; u < us.count; u++) {
-                    const int8_t *from = x + ((us.at + u) * s.in_w + vs.at) * s.in_c + c;
-                    for (trn_size_t v = 0; v < vs.count; v++) {
-                        const int16_t value = trn_pow2_code(from, unsigned_input);
-                        best = value > best ? value : best;
+                    const int8_t *from = window + c + u * s.in_w * s.in_c;
+                    for (trn_size_t v = vs.count; v > 0; v--) {
+                        best = trn_pow2_larger(*from, best, unsigned_input);
                         from += s.in_c;
                     }
                 }
-                *y++ = (int8_t)best;
+                *y++ = best;
             }
         }
     }
@@ -42,15 +66,9 @@ TRN_KERNEL void trn_pow2_avg_pool_forward(const int8_t *x, int8_t *y, trn_window
         const trn_run_t us = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
         for (trn_size_t j = 0; j < s.out_w; j++) {
             const trn_run_t vs = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
+            const int8_t *const window = x + (us.at * s.in_w + vs.at) * s.in_c;
             for (trn_size_t c = 0; c < s.in_c; c++) {
-                int32_t sum = 0;
-                for (trn_size_t u = 0; u < us.count; u++) {
-                    const int8_t *from = x + ((us.at + u) * s.in_w + vs.at) * s.in_c + c;
-                    for (trn_size_t v = 0; v < vs.count; v++) {
-                        sum += trn_pow2_code(from, unsigned_input);
-                        from += s.in_c;
-                    }
-                }
+                const int32_t sum = trn_pow2_pool_sum(window + c, s, us.count, vs.count, unsigned_input);
                 *y++ = (int8_t)((sum * inverse + 32768) >> 16);
             }
         }
@@ -61,13 +79,8 @@ TRN_KERNEL void trn_pow2_avg_pool_forward(const int8_t *x, int8_t *y, trn_window
 TRN_KERNEL void trn_pow2_global_avg_pool_forward(const int8_t *x, int8_t *y, trn_size_t n_pixels, trn_size_t n_channels,
                                                  uint16_t inverse, bool unsigned_input)
 {
-    for (trn_size_t c = 0; c < n_channels; c++) {
-        int32_t sum = 0;
-        for (trn_size_t i = 0; i < n_pixels; i++) {
-            sum += trn_pow2_code(x + i * n_channels + c, unsigned_input);
-        }
-        y[c] = (int8_t)((sum * inverse + 32768) >> 16);
-    }
+    const trn_window_t all = {1, (int16_t)n_pixels, (int16_t)n_channels, 1, 1, (int16_t)n_channels, 1, (int16_t)n_pixels, 1, 1, 0, 0};
+    trn_pow2_avg_pool_forward(x, y, all, inverse, unsigned_input);
 }
 
 /* y[i] = store(a[i] 2^shift_a + b[i] 2^shift_b); the shifts bring both to the finer of the two scales. */

@@ -40,7 +40,7 @@ TRN_KERNEL void trn_pow2_listed_c(const uint8_t *list, const int8_t *w, trn_size
     TRN_EACH(r, rows, sums[r] = a[r];);
 }
 
-#if defined(__AVR__) && TRN_USE_ASM
+#if TRN_AVR_ASM
 #include "trn/avr/rows.h"
 #define trn_pow2_rows_any(x, ...) trn_avr_rows((const uint8_t *)(x), __VA_ARGS__)
 #define trn_pow2_listed_any trn_avr_listed

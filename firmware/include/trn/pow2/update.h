@@ -9,7 +9,7 @@
 
 #include "trn/pow2/base.h"
 #include "trn/pow2/random.h"
-#if defined(__AVR__) && TRN_USE_ASM
+#if TRN_AVR_ASM
 #include "trn/avr/step.h"
 #endif
 
@@ -58,7 +58,7 @@ TRN_KERNEL int32_t trn_pow2_move_bias(int32_t b, int16_t q, int8_t fraction, uin
 TRN_KERNEL void trn_pow2_move_row(const int8_t *x, const uint8_t *noise, int8_t *w, uint8_t stride, trn_size_t n, int16_t q, uint16_t u,
                                   bool unsigned_input)
 {
-#if defined(__AVR__) && TRN_USE_ASM
+#if TRN_AVR_ASM
     if (unsigned_input) {
         trn_avr_move_row_u((const uint8_t *)x, noise, w, stride, (uint16_t)n, q, u);
     } else {

@@ -10,12 +10,18 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
+
 from trainbed.codegen.call import Call
+from trainbed.codegen.int8.error_scales import error_scale_expression, needs_error_scale
+from trainbed.codegen.int8.packed import PackedCalls
 from trainbed.codegen.int8.places import Int8Places
+from trainbed.codegen.int8.scales import ScaleWriter
 from trainbed.codegen.literals import c_window
+from trainbed.codegen.pow2.tables import Tables
 from trainbed.network.layers import Activation, Kind, Layer
 from trainbed.planner.graph import Epilogue, Fused, Op, Role, Slot, Step
-from trainbed.planner.int8.design import Design, ErrorScale
+from trainbed.planner.int8.design import Design
 from trainbed.planner.int8.layout import trained_shape
 from trainbed.planner.int8.plan import Int8Plan
 from trainbed.planner.int8.scratch import TILE, in_tiles, pooled_rows_bytes
@@ -24,9 +30,14 @@ from trainbed.planner.int8.scratch import TILE, in_tiles, pooled_rows_bytes
 class Int8Calls:
     """Makes the calls of a plan's 8-bit layers."""
 
-    def __init__(self, plan: Int8Plan, places: Int8Places) -> None:
+    def __init__(
+        self, plan: Int8Plan, places: Int8Places, scales: ScaleWriter, tables: Tables, packed: PackedCalls
+    ) -> None:
         self._plan = plan
         self._places = places
+        self._scales = scales
+        self._tables = tables
+        self.packed = packed
         self._design: Design = plan.design
         self._graph = self._design.graph
 
@@ -53,17 +64,8 @@ class Int8Calls:
             return self._dequantise(call, step)
         x = call.take("const uint8_t *x", self._places.value(step.sources[0]))
         if layer.has_weights:
-            w = call.take("const int8_t *w", self._places.field(layer.name, "weights"))
-            b = call.take("const int32_t *b", self._places.field(layer.name, "bias"))
-            if layer.name == self._graph.output:
-                return self._head(call, step, x, w, b)
-            if step.in_place:
-                return self._depthwise_in_place(step)
-            y = call.take("uint8_t *y", self._places.value(layer.name))
-            z_x = self.zero(call, "z_x", step.sources[0])
-            out = self.output(call, layer)
-            call.lines.append(f"trn_i8_{_family(layer)}_forward({x}, {w}, {b}, {y}, {_shape(layer)}, {z_x}, {out});")
-        elif layer.kind is Kind.ADD:
+            return self._weighted(call, step, x)
+        if layer.kind is Kind.ADD:
             other = call.take("const uint8_t *x2", self._places.value(step.sources[1]))
             y = call.take("uint8_t *y", self._places.value(layer.name))
             zeros = (self.zero(call, "z_1", step.sources[0]), self.zero(call, "z_2", step.sources[1]))
@@ -77,6 +79,8 @@ class Int8Calls:
             index = Slot(Role.INDEX, layer.name)
             place = call.take("uint8_t *index", self._places.slot(index)) if index in step.writes else "NULL"
             call.lines.append(f"trn_i8_max_pool_forward({x}, {y}, {place}, {_shape(layer)});")
+        elif self.packed.holds(layer):
+            call.lines.append(self.packed.average(layer, x, call.take("uint8_t *y", self._places.value(layer.name))))
         else:
             y = call.take("uint8_t *y", self._places.value(layer.name))
             zero = self.zero(call, "z_x", step.sources[0])
@@ -85,11 +89,43 @@ class Int8Calls:
             call.lines.append(f"trn_i8_{_family(layer)}_forward({x}, {y}, {_shape(layer)}, {zero}, {out});")
         return call
 
+    def _weighted(self, call: Call, step: Step, x: str) -> Call:
+        """A layer with weights, and the table behind it."""
+        layer = step.layer
+        if layer.name == self._graph.output:
+            return self._head(call, step, x)
+        if step.in_place:
+            return self._depthwise_in_place(step)
+        if not self.packed.holds(layer):
+            w = call.take("const int8_t *w", self._places.field(layer.name, "weights"))
+            b = call.take("const int32_t *b", self._places.field(layer.name, "bias"))
+        y = call.take("uint8_t *y", self._places.value(layer.name))
+        if not self.packed.holds(layer):
+            z_x = self.zero(call, "z_x", step.sources[0])
+            out = self.output(call, layer)
+            call.lines.append(f"trn_i8_{_family(layer)}_forward({x}, {w}, {b}, {y}, {_shape(layer)}, {z_x}, {out});")
+        elif layer.kind is Kind.DENSE:
+            self.packed.dense(call, step, x)
+        else:
+            call.lines.append(self.packed.window(layer, x, y))
+        self._look_up(call, layer)
+        return call
+
+    def _look_up(self, call: Call, layer: Layer) -> None:
+        """The codes of a sigmoid or tanh out of those of its sums."""
+        if (table := self._design.table(layer.name)) is not None:
+            name = self._tables.named(f"trn_{layer.activation.value}_codes", table.codes.view(np.int8))
+            call.lines.append(f"trn_pow2_lookup((const int8_t *)y, (int8_t *)y, {name}, {layer.out_size});")
+
     def _depthwise_in_place(self, step: Step) -> Call:
         """A depthwise convolution that writes over its input."""
         layer = step.layer
         call = Call(layer, "forward_in_place")
         x = call.take("uint8_t *x", self._places.value(step.sources[0]))
+        if self.packed.holds(layer):
+            scratch = call.take("uint8_t *scratch", self._places.scratch(f"forward of {layer.name}"))
+            call.lines.append(self.packed.window(layer, x, "", in_place=scratch))
+            return call
         w = call.take("const int8_t *w", self._places.field(layer.name, "weights"))
         b = call.take("const int32_t *b", self._places.field(layer.name, "bias"))
         scratch = call.take("uint8_t *scratch", self._places.scratch(f"forward of {layer.name}"))
@@ -104,34 +140,43 @@ class Int8Calls:
         layer, pool = step.layer, fused.pool
         call = Call(layer, "forward_pooled")
         x = call.take("const uint8_t *x", self._places.value(step.sources[0]))
-        w = call.take("const int8_t *w", self._places.field(layer.name, "weights"))
-        b = call.take("const int32_t *b", self._places.field(layer.name, "bias"))
         y = call.take("uint8_t *y", self._places.value(pool.name))
         index = Slot(Role.INDEX, pool.name)
         place = call.take("uint8_t *index", self._places.slot(index)) if index in step.writes else "NULL"
         rows = call.take("uint8_t *rows", self._places.scratch(f"forward of {layer.name}"))
-        z_x = self.zero(call, "z_x", step.sources[0])
-        out = self.output(call, layer)
+        if self.packed.holds(layer):
+            convolution = self.packed.window(layer, f"{x} + from", rows, window="window")
+        else:
+            w = call.take("const int8_t *w", self._places.field(layer.name, "weights"))
+            b = call.take("const int32_t *b", self._places.field(layer.name, "bias"))
+            numbers = f"window, {self.zero(call, 'z_x', step.sources[0])}, {self.output(call, layer)}"
+            convolution = f"trn_i8_{layer.kind.value}_forward({x} + from, {w}, {b}, {rows}, {numbers});"
         row = fused.rows * pool.out_shape[1] * pool.out_shape[2]
         at_index = f"{place} + i * {row}" if place != "NULL" else place
         call.lines += [
             *_row_windows(layer, fused),
             f"for (trn_size_t i = 0; i < {pool.out_shape[0] // fused.rows}; i++) {{",
             *_rows_of_turn(layer, fused),
-            f"    trn_i8_{layer.kind.value}_forward({x} + from, {w}, {b}, {rows}, window, {z_x}, {out});",
+            f"    {convolution}",
             f"    trn_i8_max_pool_forward({rows}, {y} + i * {row}, {at_index}, pool);",
             "}",
         ]
         return call
 
-    def _head(self, call: Call, step: Step, x: str, w: str, b: str) -> Call:
+    def _head(self, call: Call, step: Step, x: str) -> Call:
         """The last layer: its sums as float32."""
-        layer = step.layer
+        layer, packed = step.layer, self.packed.holds(step.layer)
+        if not packed:
+            w = call.take("const int8_t *w", self._places.field(layer.name, "weights"))
+            b = call.take("const int32_t *b", self._places.field(layer.name, "bias"))
         y = call.take("float *y", self._places.value(layer.name))
-        z_x = self.zero(call, "z_x", step.sources[0])
+        z_x = "" if packed else self.zero(call, "z_x", step.sources[0])
         s = call.take("float s", f"{self._places.forward_scale(layer)}")
         call.lines.append(f"int32_t *const sums = (int32_t *)(void *){y};")
-        call.lines.append(f"trn_i8_dense_sums({x}, {w}, {b}, sums, {_shape(layer)}, {z_x});")
+        if packed:
+            self.packed.dense(call, step, x)
+        else:
+            call.lines.append(f"trn_i8_dense_sums({x}, {w}, {b}, sums, {_shape(layer)}, {z_x});")
         call.lines.append(f"trn_i8_dequantise_sums(sums, {y}, {layer.out_size}, {s});")
         return call
 
@@ -160,12 +205,13 @@ class Int8Calls:
         if not scale:
             address = self._places.forward_scale(layer)
             scale = call.take("const trn_i8_scale_t *scale", address if self._design.per_channel else f"&{address}")
-        zero = self.zero(call, "z_y", layer.name)
+        tabled = self._design.table(layer.name) is not None
+        zero = str(self._scales.sums_zero(layer)) if tabled else self.zero(call, "z_y", layer.name)
         seen = "NULL"
         if self._design.moves(layer.name):
             seen = call.take("trn_i8_range_t *seen", f"&{self._places.seen(layer.name)}")
         per_channel = "true" if self._design.per_channel and layer.has_weights else "false"
-        lo = zero if layer.activation is not Activation.NONE else "0"
+        lo = "0" if tabled or layer.activation is Activation.NONE else zero
         return f"(trn_i8_output_t){{{scale}, {per_channel}, {zero}, {lo}, 255, {seen}}}"
 
     def _bits(self, step: Step) -> Call:
@@ -352,29 +398,6 @@ class Int8Calls:
     def error_scale_expression(self, tensor: str) -> str:
         """C expression of the scale of a tensor's errors."""
         return error_scale_expression(self._design, self._places, tensor)
-
-
-def error_scale_expression(design: Design, places: Int8Places, tensor: str) -> str:
-    """C expression (float) of the scale of a tensor's errors: its own range's, or that of another divided."""
-    divisor = 1
-    while tensor != design.graph.output:
-        source = design.error_scale(tensor)
-        if source == ErrorScale():
-            break
-        divisor *= source.divisor
-        tensor = source.of
-    if tensor in design.error_owners:
-        base = f"trn_i8_error_scale_of(*{places.field(tensor, 'error_range')})"
-    else:
-        base = "(1.0f / 127.0f)"
-    return base if divisor == 1 else f"({base} / {divisor}.0f)"
-
-
-def needs_error_scale(design: Design, layer: Layer, target: str) -> bool:
-    """A layer's input gradient is scaled on its way into the error of ``target``: always behind weights."""
-    if layer.has_weights:
-        return True
-    return design.error_scale(target).of != layer.name
 
 
 def _family(layer: Layer) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from trainbed.codegen.call import Call
 from trainbed.codegen.int8.calls import Int8Calls
+from trainbed.codegen.int8.packed import row_window
 from trainbed.codegen.int8.places import Int8Places
 from trainbed.codegen.literals import c_window
 from trainbed.network.layers import INPUT, Kind, Layer
@@ -85,6 +86,8 @@ class RowWriter:
             )
             return call
         x = call.take("const uint8_t *x", self._from(sources[0], layer, i))
+        if self._calls.packed.holds(layer):
+            return self._packed(call, layer, x, i)
         w = call.take("const int8_t *w", self._places.field(layer.name, "weights"))
         b = call.take("const int32_t *b", self._places.field(layer.name, "bias"))
         y = call.take("uint8_t *y", self._to(layer, i))
@@ -96,8 +99,7 @@ class RowWriter:
             return call
         row = call.take("trn_size_t i", i)
         if layer.kind is Kind.DEPTHWISE_CONV2D:
-            ring = self._lines[sources[0]].rows if sources[0] in self._lines else layer.in_shape[0]
-            shape = f"{c_window(layer)}, {z_x}, {out}, {row}, {ring}"
+            shape = f"{c_window(layer)}, {z_x}, {out}, {row}, {self._ring(layer)}"
             call.lines.append(f"trn_i8_depthwise_conv2d_row({x}, {w}, {b}, {y}, {shape});")
             return call
         call.lines += [
@@ -107,6 +109,30 @@ class RowWriter:
             f"trn_i8_conv2d_forward({x} + from, {w}, {b}, {y}, window, {z_x}, {out});",
         ]
         return call
+
+    def _packed(self, call: Call, layer: Layer, x: str, i: str) -> Call:
+        """The same of a layer that has the kernels of AVR."""
+        packed = self._calls.packed
+        y = call.take("uint8_t *y", self._to(layer, i))
+        if layer.is_pointwise:
+            call.lines.append(packed.window(layer, x, y, window=row_window(layer)))
+            return call
+        row = call.take("trn_size_t i", i)
+        if layer.kind is Kind.DEPTHWISE_CONV2D:
+            call.lines.append(packed.window(layer, x, y, row=f"{row}, {self._ring(layer)}"))
+            return call
+        call.lines += [
+            f"const trn_window_t whole = {c_window(layer)};",
+            f"const trn_window_t window = trn_i8_rows(whole, {row}, {row} + 1);",
+            f"const trn_size_t from = trn_i8_rows_from(whole, {row}) * {layer.in_shape[1] * layer.in_shape[2]};",
+            packed.window(layer, f"{x} + from", y, window="window"),
+        ]
+        return call
+
+    def _ring(self, layer: Layer) -> int:
+        """Rows of its input that a depthwise convolution finds, one behind the other."""
+        source = self._calls.sources(layer)[0]
+        return self._lines[source].rows if source in self._lines else layer.in_shape[0]
 
     def _from(self, tensor: str, layer: Layer, i: str) -> str:
         """Where a layer finds row ``i`` of what it reads; with a window: all rows there are."""

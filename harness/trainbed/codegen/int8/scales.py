@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from trainbed.codegen.int8.calls import error_scale_expression, needs_error_scale
+from trainbed.codegen.int8.error_scales import error_scale_expression, needs_error_scale
 from trainbed.codegen.int8.places import Int8Places
 from trainbed.codegen.literals import c_float
 from trainbed.network.layers import INPUT, Activation, Kind, Layer
@@ -19,7 +19,7 @@ from trainbed.planner.int8.design import Design
 from trainbed.planner.int8.plan import Int8Plan
 from trainbed.planner.parameters import Arrays
 from trainbed.reference.arrays import F32
-from trainbed.reference.int8.numbers import add_scale_of, numbers_of, scale_of
+from trainbed.reference.int8.numbers import Numbers, add_scale_of, numbers_of, scale_of
 
 FOLLOW = "0.1f"
 """Share of a batch's range that goes into the range kept (Deutel et al., alpha of activations and errors)."""
@@ -45,8 +45,8 @@ class ScaleWriter:
                 lines.append(f"static trn_i8_numbers_t {self._places.numbers(owner)};")
                 lines.append(f"static trn_i8_range_t {self._places.seen(owner)} = TRN_I8_RANGE_EMPTY;")
             else:
-                scale, zero = self._input_numbers(owner)
-                value = f"{{{c_float(scale)}, {zero}}}"
+                numbers = self.numbers_of(owner)
+                value = f"{{{c_float(float(numbers.scale))}, {numbers.zero}}}"
                 lines.append(f"TRN_UNUSED static const trn_i8_numbers_t {self._places.numbers(owner)} = {value};")
         for layer in self._graph.layers:
             if not self._design.is_float(layer):
@@ -65,6 +65,8 @@ class ScaleWriter:
             lines.append(
                 self._define("float", name, self._moves(layer), lambda: c_float(float(self._sum_scale(layer))))
             )
+        elif layer.name in self._plan.packed:
+            return []  # a number of the call
         elif layer.has_weights and self._design.per_channel:
             factors = np.asarray(self._sum_scales(layer) / self._out_scale(layer), np.float32)
             lines.append(_scale_array(name, factors))
@@ -224,14 +226,28 @@ class ScaleWriter:
     def _array(self, layer: Layer, what: str) -> F32:
         return np.atleast_1d(np.asarray(self._constants[f"{layer.name}.{what}"], np.float32))
 
-    def _input_numbers(self, owner: str) -> tuple[float, int]:
+    def numbers_of(self, owner: str) -> Numbers:
+        """Scale and zero point of an owner's codes, where nothing moves."""
         if owner == INPUT:
-            return self._plan.input_numbers
-        numbers = numbers_of(np.asarray(self._constants[f"{owner}.range"], np.float32))
-        return float(numbers.scale), numbers.zero
+            scale, zero = self._plan.input_numbers
+            return Numbers(np.float32(scale), zero)
+        table = self._design.table(owner)
+        return table.after if table else numbers_of(np.asarray(self._constants[f"{owner}.range"], np.float32))
+
+    def sums_zero(self, layer: Layer) -> int:
+        """Zero point of the codes that a layer's sums become, before a table makes others of them."""
+        return self._sums_numbers(layer).zero
+
+    def forward_pair(self, layer: Layer) -> tuple[int, int]:
+        """(multiplier, shift) of a layer's sums, where nothing moves."""
+        return scale_of(np.float32(self._sum_scale(layer) / self._out_scale(layer)))
+
+    def _sums_numbers(self, layer: Layer) -> Numbers:
+        table = self._design.table(layer.name)
+        return table.before if table else self.numbers_of(layer.name)
 
     def _sum_scales(self, layer: Layer) -> F32:
-        s_x = np.float32(self._input_numbers(self._design.range_owner(self._graph.inputs(layer)[0]))[0])
+        s_x = self.numbers_of(self._design.range_owner(self._graph.inputs(layer)[0])).scale
         return np.asarray(s_x * self._array(layer, "scale"), np.float32)
 
     def _sum_scale(self, layer: Layer) -> np.float32:
@@ -239,19 +255,18 @@ class ScaleWriter:
         return largest
 
     def _out_scale(self, layer: Layer) -> np.float32:
-        scale: np.float32 = np.float32(self._input_numbers(layer.name)[0])
-        return scale
+        return self._sums_numbers(layer).scale
 
     def _sum_scale_literal(self, layer: Layer) -> str:
         return c_float(float(self._sum_scale(layer)))
 
     def _scale_literal(self, layer: Layer) -> str:
-        return _pair(scale_of(np.float32(self._sum_scale(layer) / self._out_scale(layer))))
+        return _pair(self.forward_pair(layer))
 
     def _add_literal(self, layer: Layer) -> str:
         out = self._out_scale(layer)
-        a, b = (self._input_numbers(self._design.range_owner(tensor))[0] for tensor in self._graph.inputs(layer))
-        scale = add_scale_of(np.float32(np.float32(a) / out), np.float32(np.float32(b) / out))
+        a, b = (self.numbers_of(self._design.range_owner(tensor)).scale for tensor in self._graph.inputs(layer))
+        scale = add_scale_of(np.float32(a / out), np.float32(b / out))
         return f"{{{scale.a}, {scale.b}, {scale.shift}}}"
 
 

@@ -7,11 +7,13 @@ from trainbed.codegen.call import Call
 from trainbed.codegen.constants import define_constant
 from trainbed.codegen.float32 import Float32Writer, function
 from trainbed.codegen.int8.calls import Int8Calls
+from trainbed.codegen.int8.packed import PackedCalls
 from trainbed.codegen.int8.places import Int8Places
 from trainbed.codegen.int8.rows import RowWriter
 from trainbed.codegen.int8.scales import ScaleWriter
 from trainbed.codegen.int8.update import UpdateWriter
 from trainbed.codegen.literals import c_activation, c_float
+from trainbed.codegen.pow2.tables import Tables
 from trainbed.network.layers import Activation, Layer
 from trainbed.network.training import Loss
 from trainbed.planner.graph import Role, Slot, Step
@@ -30,8 +32,10 @@ class Int8Writer(Float32Writer):
         self._design = plan.design
         assert isinstance(self._places, Int8Places)
         self._int8_places = self._places
-        self._calls = Int8Calls(plan, self._int8_places)
         self._scales = ScaleWriter(plan, self._int8_places, constants)
+        self._tables = Tables()
+        self._packed = PackedCalls(plan, self._int8_places, self._scales, constants)
+        self._calls = Int8Calls(plan, self._int8_places, self._scales, self._tables, self._packed)
         self._updates = UpdateWriter(plan, self._int8_places, self._calls, self._scales)
         self._head_is_codes = not self._design.is_float(self._output)
 
@@ -42,7 +46,8 @@ class Int8Writer(Float32Writer):
         return Int8Places(self._plan)
 
     def _headers(self) -> tuple[str, ...]:
-        return (*super()._headers(), *(f"int8/{name}" for name in _HEADERS))
+        packed = ("int8/packed",) if self._int8.packed else ()
+        return (*super()._headers(), *(f"int8/{name}" for name in _HEADERS), "pow2/activation", *packed)
 
     def _statics(self) -> str:
         if self._plan.inference:
@@ -56,7 +61,12 @@ class Int8Writer(Float32Writer):
     def _flash(self) -> list[str]:
         """Constants of the frozen layers that are arrays; scales and ranges are written where they are used."""
         constants = []
+        for layer in self._design.quantised:
+            if self._packed.holds(layer):
+                constants += self._packed.definitions(layer)
         for field in self._plan.parameters.fields:
+            if field.layer in self._int8.packed:
+                continue
             if field.in_flash and field.what in ("weights", "bias"):
                 name = self._int8_places.field(field.layer, field.what)
                 constants.append(define_constant(name, field, self._constants[field.name]))
@@ -75,7 +85,7 @@ class Int8Writer(Float32Writer):
         return [*instance, *self._updates.functions(), function("static void refresh(void)", self._scales.refresh())]
 
     def _macros(self) -> str:
-        return "\n".join([self._places.macros(), self._scales.definitions()])
+        return "\n".join([self._places.macros(), self._scales.definitions(), *self._tables.definitions()])
 
     # --- operations --------------------------------------------------------------------------------------------------
 

@@ -3,17 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from trainbed.codegen.constants import c_type, define_constant
+from trainbed.codegen.constants import c_type, define_pieces, pieces_of
 from trainbed.codegen.names import NameTable
 from trainbed.network.layers import INPUT, Layer
 from trainbed.planner.graph import Role, Slot
 from trainbed.planner.parameters import Arrays, Field
 from trainbed.planner.pow2.plan import Pow2Plan
 
-_LARGEST_ARRAY = 32_767
-"""Bytes: a pointer difference has 16 bits on AVR."""
 _TYPES = {Role.VALUE: "int8_t", Role.ERROR: "int16_t", Role.SCRATCH: "uint8_t"}
 
 
@@ -48,7 +44,7 @@ class Pow2Places:
         name = self._field_name(field)
         return [
             (first, count, f"(const {c_type(field.dtype)} *)(uintptr_t){name}{suffix}" if field.in_flash else name)
-            for first, count, suffix in _split(field)
+            for first, count, suffix in pieces_of(field)
         ]
 
     def parameter(self, layer: Layer, what: str) -> str:
@@ -60,15 +56,10 @@ class Pow2Places:
     def constants(self, arrays: Arrays) -> list[str]:
         """Definitions of the frozen parameters."""
         return [
-            define_constant(
-                f"{self._field_name(field)}{suffix}",
-                replace(field, shape=(count, *field.shape[1:])),
-                arrays[field.name][first : first + count],
-                qualifier="TRN_FLASH",
-            )
+            definition
             for field in self._plan.parameters.fields
             if field.in_flash
-            for first, count, suffix in _split(field)
+            for definition in define_pieces(self._field_name(field), field, arrays[field.name], qualifier="TRN_FLASH")
         ]
 
     def macros(self) -> str:
@@ -88,13 +79,3 @@ class Pow2Places:
 
     def _field_name(self, field: Field) -> str:
         return f"{field.what}_{self._names.of(field.layer)}"
-
-
-def _split(field: Field) -> list[tuple[int, int, str]]:
-    """Outputs of a field's pieces and what is added to its name; dense weights are cut between blocks of outputs."""
-    row = field.n_bytes // field.shape[0]
-    most = _LARGEST_ARRAY // row // max(field.rows, 1) * field.rows
-    if field.n_bytes <= _LARGEST_ARRAY or len(field.shape) != 2 or not most:
-        return [(0, field.shape[0], "")]
-    firsts = range(0, field.shape[0], most)
-    return [(first, min(most, field.shape[0] - first), f"_{number}") for number, first in enumerate(firsts)]

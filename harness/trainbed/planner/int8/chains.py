@@ -133,6 +133,8 @@ def _joins(layer: Layer, design: Design) -> bool:
     """The layer may be part of a chain: frozen, in 8 bits, of a kind that works by rows."""
     if design.is_float(layer) or design.graph.needs_gradient(layer.name) or layer.name == design.graph.output:
         return False
+    if design.table(layer.name) is not None:
+        return False
     if layer.kind is Kind.DEPTHWISE_CONV2D:
         assert layer.window is not None
         return layer.window.kernel_h <= _RING_ROWS

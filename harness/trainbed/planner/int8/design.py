@@ -10,6 +10,7 @@ from trainbed.errors import NetworkError
 from trainbed.network.layers import INPUT, Activation, Kind, Layer, Network
 from trainbed.network.precision import Precision, SparseUpdate
 from trainbed.planner.graph import Graph
+from trainbed.reference.int8.tabled import Tabled, tabled
 
 _POOLS = (Kind.MAX_POOL, Kind.AVG_POOL, Kind.GLOBAL_AVG_POOL)
 _RELUS = (Activation.RELU, Activation.RELU6)
@@ -132,6 +133,13 @@ class Design:
         names = [layer.name for layer in self.graph.layers]
         return tuple(name for name in names if self.holds_codes(name) and self.range_owner(name) == name)
 
+    def table(self, tensor: str) -> Tabled | None:
+        """The table that makes an owner's codes from those of its layer's sums; None: there is none."""
+        if tensor in (INPUT, self.graph.output):
+            return None
+        layer = self.graph.producer[tensor]
+        return None if self.is_float(layer) else tabled(layer.activation)
+
     def moves(self, tensor: str) -> bool:
         """The range of an owner follows training; sums of channels with scales of their own say nothing of it."""
         return (
@@ -199,12 +207,21 @@ class Design:
         if is_head and layer.kind is not Kind.DENSE:
             raise NetworkError(f"{name} needs a dense layer at the end", layer=layer.name)
         if not is_head and layer.activation not in (Activation.NONE, *_RELUS):
-            found = layer.activation.value
-            raise NetworkError(f"{name} has relu and relu6 before the last layer, not {found}", layer=layer.name)
+            self._check_table(layer)
         if layer.kind in _POOLS and layer.activation is not Activation.NONE:
             raise NetworkError(f"{name} takes no activation behind a pool", layer=layer.name)
         if layer.kind is Kind.ADD and INPUT in layer.inputs:
             raise NetworkError(f"{name} cannot add the network's input", layer=layer.name)
+
+    def _check_table(self, layer: Layer) -> None:
+        name, found = self.precision.name, layer.activation.value
+        if tabled(layer.activation) is None or not layer.has_weights:
+            raise NetworkError(f"{name} has relu and relu6 before the last layer, not {found}", layer=layer.name)
+        if self.graph.needs_gradient(layer.name):
+            raise NetworkError(
+                f"{name} has {found} in frozen layers only; what is trained before the last layer has relu or relu6",
+                layer=layer.name,
+            )
 
 
 def _shares(network: Network, precision: Precision, *, inference: bool) -> dict[str, Share]:

@@ -9,20 +9,27 @@ from dataclasses import replace
 from trainbed.network.layers import Kind, Layer
 from trainbed.planner.int8.design import Design
 from trainbed.planner.parameters import Field, ParameterLayout, lay_out
+from trainbed.reference.pow2.numbers import ROWS
 
 
-def parameter_layout(design: Design, *, flash: bool = True) -> ParameterLayout:
+def parameter_layout(design: Design, *, flash: bool = True, packed: frozenset[str] = frozenset()) -> ParameterLayout:
     """Fields layer by layer: weights, bias, scale of the weights, range of the output, scale of the output's errors.
 
     ``flash`` false: weights and biases lie in RAM, trained or not. What float32 layers train stands first in RAM, in
-    one piece, as the float32 optimizers want it.
+    one piece, as the float32 optimizers want it. ``packed``: layers whose dense and convolution weights lie in blocks
+    of outputs.
     """
-    fields = list(_parameter_fields(design))
+    fields = [_in_blocks(field, design) if field.layer in packed else field for field in _parameter_fields(design)]
     if not flash:
         fields = [replace(field, in_flash=False) if field.what in ("weights", "bias") else field for field in fields]
     in_ram = lay_out([*filter(_is_trained_float, fields), *(f for f in fields if not _is_trained_float(f))])
     placed = {field.name: field for field in in_ram.fields}
     return ParameterLayout(tuple(placed[field.name] for field in fields))
+
+
+def _in_blocks(field: Field, design: Design) -> Field:
+    is_rows = field.what == "weights" and design.network.layer(field.layer).kind is not Kind.DEPTHWISE_CONV2D
+    return replace(field, rows=ROWS) if is_rows else field
 
 
 def _is_trained_float(field: Field) -> bool:
@@ -41,7 +48,7 @@ def _parameter_fields(design: Design) -> Iterator[Field]:
             yield Field(name, "weights", "int8", layer.weight_shape, in_flash=not share.channels)
             yield Field(name, "bias", "int32", (layer.n_biases,), in_flash=not bias_moves(design, layer))
             yield Field(name, "scale", "float32", scales, in_flash=not design.scale_moves(layer))
-        if name in design.owners:
+        if name in design.owners and design.table(name) is None:
             yield Field(name, "range", "float32", (2,), in_flash=not design.moves(name))
         if name in design.error_owners:
             yield Field(name, "error_range", "float32", ())

@@ -17,6 +17,7 @@ from trainbed.planner.int8.chains import choose_chains, join_chains, lines_bytes
 from trainbed.planner.int8.design import Design
 from trainbed.planner.int8.fuse import fusable, fuse_pools
 from trainbed.planner.int8.layout import gradient_layout, layer_gradient, parameter_layout, trained_shape
+from trainbed.planner.int8.packed import packed_layers, sparse_layers
 from trainbed.planner.int8.techniques import ALL_TECHNIQUES, Techniques
 from trainbed.planner.parameters import ParameterLayout
 from trainbed.planner.plan import Arranged, Plan, arrange, plain_steps
@@ -48,6 +49,10 @@ class Int8Plan(Plan):
     """What was allowed to make it small."""
     receive_bytes: int = 0
     """Frame buffer of the link in the arena, one sample long; 0: the link has a buffer of its own."""
+    packed: frozenset[str] = frozenset()
+    """Frozen layers whose weights lie as the kernels of AVR want them."""
+    sparse: frozenset[str] = frozenset()
+    """Packed layers that leave out what is zero in the network's input."""
 
     @cached_property
     def design(self) -> Design:
@@ -111,10 +116,12 @@ def make_int8_plan(
     inference: bool = False,
     techniques: Techniques = ALL_TECHNIQUES,
     receive_bytes: int = 0,
+    packs: bool = False,
 ) -> Int8Plan:
     """Plan the training of a network in uint8, mixed or int8_qas.
 
-    ``receive_bytes``: a frame with one sample, if the arena is to hold it.
+    ``receive_bytes``: a frame with one sample, if the arena is to hold it. ``packs``: frozen layers in uint8 and mixed
+    get the kernels of AVR.
 
     Raises NetworkError for what the precision cannot do, and where sums of a batch could overflow.
     """
@@ -125,6 +132,8 @@ def make_int8_plan(
         _check_optimizer(design, optimizer)
         _check_sums(design, batch_size)
 
+    packed = packed_layers(design) if packs and techniques.flash else frozenset()
+    sparse = sparse_layers(design, packed, input_numbers[1])
     sizes: dict[Slot, int] = {_FRAME: receive_bytes}
     chooses = isinstance(precision.update, DynamicUpdate)
 
@@ -144,7 +153,9 @@ def make_int8_plan(
         return layer.out_size if codes else 4 * layer.out_size
 
     pools = {
-        name: pool for name, pool in fusable(design.graph).items() if not design.is_float(design.network.layer(name))
+        name: pool
+        for name, pool in fusable(design.graph).items()
+        if not design.is_float(design.network.layer(name)) and design.table(name) is None
     }
     choosing = frozenset(layer.name for layer in design.quantised) if chooses else frozenset()
 
@@ -161,6 +172,7 @@ def make_int8_plan(
             if techniques.in_place:
                 steps = _in_place(steps, design)
             steps = tuple(_in_parts(step, parts) for step in steps)
+            steps = tuple(_with_list(step, sparse, sizes) for step in steps)
             finished = _with_scratch(steps, design, sizes, chooses=chooses, narrow=narrow, tiles=techniques.tiles)
             return tuple(_with_frame(finished, design) if receive_bytes else finished)
 
@@ -196,7 +208,7 @@ def make_int8_plan(
         steps=steps,
         storages=storages,
         immediate=immediate,
-        parameters=parameter_layout(design, flash=techniques.flash),
+        parameters=parameter_layout(design, flash=techniques.flash, packed=packed),
         precision=precision,
         inference=inference,
         gradients=ParameterLayout(()) if immediate else gradient_layout(design, narrow=narrow),
@@ -204,7 +216,22 @@ def make_int8_plan(
         input_numbers=input_numbers,
         techniques=techniques,
         receive_bytes=receive_bytes,
+        packed=packed,
+        sparse=sparse,
     )
+
+
+def list_of(layer: Layer) -> Slot:
+    """Where a sparse layer lists the inputs that are not zero."""
+    return Slot(Role.SCRATCH, f"list of {layer.name}")
+
+
+def _with_list(step: Step, sparse: frozenset[str], sizes: dict[Slot, int]) -> Step:
+    if step.op is not Op.FORWARD or step.layer.name not in sparse:
+        return step
+    slot = list_of(step.layer)
+    sizes[slot] = 2 * step.layer.in_size
+    return replace(step, writes=(*step.writes, slot))
 
 
 def _total(arranged: Arranged) -> int:

@@ -85,6 +85,9 @@ class Forward:
         sums = self._layer_sums(layer, x, zero)
         if layer is self._design.head:
             return elementwise.dequantise(sums, s=float(self._state.sum_scales[layer.name][0]))
+        if (table := self._design.table(layer.name)) is not None:
+            to = scales_of((self._state.sum_scales[layer.name] / table.before.scale).astype(np.float32))
+            return table.codes[Output(to, table.before.zero).codes(sums)]
         run.seen[layer.name] = range_of(sums)
         scale_y = scales_of((self._state.sum_scales[layer.name] / numbers.scale).astype(np.float32))
         return Output(scale_y, numbers.zero, lo, 255).codes(sums)

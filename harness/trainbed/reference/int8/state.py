@@ -46,7 +46,8 @@ class State:
         scale, zero = self.plan.input_numbers
         self.numbers = {INPUT: Numbers(np.float32(scale), zero)}
         for owner in self.design.owners:
-            self.numbers[owner] = numbers_of(self.arrays[f"{owner}.range"])
+            table = self.design.table(owner)
+            self.numbers[owner] = table.after if table else numbers_of(self.arrays[f"{owner}.range"])
         for layer in self.design.quantised:
             s_x = self.numbers[self.design.range_owner(self.graph.inputs(layer)[0])].scale
             scales = np.atleast_1d(np.asarray(self.arrays[f"{layer.name}.scale"], np.float32))
