@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes the pictures of docs/report.md: a real report, in a real browser.
+"""Takes the pictures of docs/report.md: real reports of a run and of a sweep, in a real browser.
 
 python docs/images/make.py
 """
@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from rich.console import Console
+
 IMAGES = Path(__file__).resolve().parent
 sys.path.append(str(IMAGES.parents[1] / "tests"))
 
@@ -19,6 +21,7 @@ from trainbed.report.page import write_report  # noqa: E402
 from trainbed.report.sources import read_sources  # noqa: E402
 from trainbed.run import run_scenario  # noqa: E402
 from trainbed.scenario.loader import load_scenario  # noqa: E402
+from trainbed.sweep.command import run_sweep  # noqa: E402
 
 _ELEMENTS = {
     "report-layers.png": "#plot-layers-0",
@@ -26,7 +29,7 @@ _ELEMENTS = {
     "report-flash.png": "#plot-flash-0",
 }
 _TOP = "report-top.png"
-_WIDTH, _TOP_HEIGHT = 1180, 1010
+_WIDTH, _TOP_HEIGHT, _SWEEP_HEIGHT = 1180, 1010, 1110
 
 
 def main() -> None:
@@ -45,6 +48,11 @@ def main() -> None:
         with Browser(work / "dark", width=_WIDTH, dark=True) as browser:
             browser.open(page)
             browser.screenshot(IMAGES / "report-dark.png", height=_TOP_HEIGHT)
+        run_sweep(asset_path("scenarios") / "sweep" / "optimizers.yaml", out=work / "optimizers", console=Console())
+        page = write_report(read_sources([work / "optimizers"]), work / "sweep", files=False)
+        with Browser(work / "sweep-profile", width=_WIDTH) as browser:
+            browser.open(page)
+            browser.screenshot(IMAGES / "report-sweep.png", height=_SWEEP_HEIGHT)
 
 
 if __name__ == "__main__":
