@@ -257,22 +257,67 @@ TRN_KERNEL void trn_i8_depthwise_input_fours(const int8_t *w, const int8_t *e, t
 
 #endif
 
+/* dx[a, b, c] for channels from_c to in_c - 1, sum by sum. */
+TRN_KERNEL void trn_i8_depthwise_input_pixel(const int8_t *w, const int8_t *e, int8_t *dx, trn_window_t s, trn_i8_error_t error,
+                                             trn_i8_structures_t which, trn_size_t a, trn_run_t rows, trn_size_t b, trn_run_t columns,
+                                             trn_size_t from_c)
+{
+    const trn_size_t in_c = s.in_c, out_c = s.out_c, multiplier = out_c / in_c, n = trn_i8_count(which, out_c);
+    trn_size_t k = from_c; /* structures met */
+    for (trn_size_t c = from_c; c < in_c; c++) {
+        int32_t acc = 0;
+        for (; k < n && trn_i8_structure(which, k) < (c + 1) * multiplier; k++) {
+            const trn_size_t o = trn_i8_structure(which, k);
+            for (trn_size_t u = 0; u < rows.count; u++) {
+                const int8_t *tap = w + ((rows.first + u * s.stride_h) * s.kernel_w + columns.first) * out_c + o;
+                const int8_t *from = e + ((rows.at - u) * s.out_w + columns.at) * out_c + o;
+                for (trn_size_t v = 0; v < columns.count; v++) {
+                    acc += (int32_t)tap[v * s.stride_w * out_c] * from[-v * out_c];
+                }
+            }
+        }
+        trn_i8_store_error(dx, (a * s.in_w + b) * in_c + c, acc, error);
+    }
+}
+
+#if TRN_I8_OUTER_SIMD
+
+/* Any window of multiplier 1, any scale: for the rare layer whose scale is beyond one half. One function for all of them. */
+__attribute__((unused)) static TRN_NOINLINE void trn_i8_depthwise_input_any(const int8_t *w, const int8_t *e, int8_t *dx,
+                                                                           const trn_window_t *window, const trn_i8_error_t *error)
+{
+    const trn_window_t s = *window;
+    for (trn_size_t a = 0; a < s.in_h; a++) {
+        const trn_run_t rows = trn_taps_of_input(a, s.out_h, s.kernel_h, s.stride_h, s.pad_top);
+        for (trn_size_t b = 0; b < s.in_w; b++) {
+            const trn_run_t columns = trn_taps_of_input(b, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
+            trn_i8_depthwise_input_pixel(w, e, dx, s, *error, TRN_I8_ALL, a, rows, b, columns, 0);
+        }
+    }
+}
+
+#endif
+
 /* dx[a, b, c] = error(sum over u, v, k of w[u, v, c m + k] e[(a + pad_top - u) / stride_h, (b + pad_left - v) / stride_w, c m + k]), over
  * the taps for which both quotients are whole and inside e, and the structures that take part; dx never overlaps e. */
 TRN_KERNEL void trn_i8_depthwise_conv2d_backward_input(const int8_t *w, const int8_t *e, int8_t *dx, trn_window_t s, trn_i8_error_t error,
                                                        trn_i8_structures_t which)
 {
-    const trn_size_t in_c = s.in_c, out_c = s.out_c, multiplier = out_c / in_c, n = trn_i8_count(which, out_c);
 #if TRN_I8_SIMD
-    const bool fits = multiplier == 1 && which.list == NULL && trn_i8_reaches(2 * s.in_c) && trn_i8_error_packs(error);
-    const trn_size_t fours = fits ? in_c / 4 * 4 : 0;
+    const bool fits = s.in_c == s.out_c && which.list == NULL && trn_i8_reaches(2 * s.in_c) && trn_i8_error_packs(error);
+    const trn_size_t fours = fits ? s.in_c / 4 * 4 : 0;
     const trn_i8_scale_t scale = error.scale == NULL ? (trn_i8_scale_t){1, 0} : *error.scale;
-    const trn_i8_sink_t to = {.kind = TRN_I8_TO_ERROR, .dx = dx, .error = error, .scale = scale};
+    trn_i8_sink_t to = {.kind = TRN_I8_TO_ERROR, .dx = dx, .error = error, .scale = scale};
 #if TRN_I8_OUTER_SIMD
     const trn_window_t back = {s.out_h, s.out_w, s.out_c, s.in_h, s.in_w, s.in_c, s.kernel_h, s.kernel_w, s.stride_h, s.stride_w,
                                (int16_t)(s.kernel_h - 1 - s.pad_top), (int16_t)(s.kernel_w - 1 - s.pad_left)};
     if (fits && trn_i8_window3_fits(back) && (!error.accumulate || s.in_w % 4 == 0)) { /* a convolution with the taps in reverse */
-        trn_i8_window3((const uint8_t *)e, w + 8 * out_c, -out_c, NULL, back, true, 0, to);
+        if (__builtin_expect(scale.shift != 0, 0)) {
+            trn_i8_depthwise_input_any(w, e, dx, &s, &error);
+        } else {
+            to.scale.shift = 0;
+            trn_i8_window3((const uint8_t *)e, w + 8 * s.out_c, -s.out_c, NULL, back, true, 0, to);
+        }
         return;
     }
 #endif
@@ -288,21 +333,7 @@ TRN_KERNEL void trn_i8_depthwise_conv2d_backward_input(const int8_t *w, const in
                 trn_i8_depthwise_input_fours(w, e, s, to, a, rows, b, columns, fours);
             }
 #endif
-            trn_size_t k = fours; /* structures met */
-            for (trn_size_t c = fours; c < in_c; c++) {
-                int32_t acc = 0;
-                for (; k < n && trn_i8_structure(which, k) < (c + 1) * multiplier; k++) {
-                    const trn_size_t o = trn_i8_structure(which, k);
-                    for (trn_size_t u = 0; u < rows.count; u++) {
-                        const int8_t *tap = w + ((rows.first + u * s.stride_h) * s.kernel_w + columns.first) * out_c + o;
-                        const int8_t *from = e + ((rows.at - u) * s.out_w + columns.at) * out_c + o;
-                        for (trn_size_t v = 0; v < columns.count; v++) {
-                            acc += (int32_t)tap[v * s.stride_w * out_c] * from[-v * out_c];
-                        }
-                    }
-                }
-                trn_i8_store_error(dx, (a * s.in_w + b) * in_c + c, acc, error);
-            }
+            trn_i8_depthwise_input_pixel(w, e, dx, s, error, which, a, rows, b, columns, fours);
         }
     }
 }
