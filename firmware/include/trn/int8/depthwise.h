@@ -6,6 +6,7 @@
 
 #include "trn/int8/base.h"
 #include "trn/int8/detail/dot.h"
+#include "trn/int8/detail/window3.h"
 #include "trn/int8/gradient.h"
 
 /* Rows of the input under one row of outputs: `first` and `count` of their taps, and where each lies. */
@@ -107,12 +108,33 @@ TRN_KERNEL void trn_i8_depthwise_fours(const trn_i8_rows_t *rows, const int8_t *
 
 #endif
 
+#if TRN_I8_OUTER_SIMD
+
+/* One output row of 3 x 3 windows, two channels at a time; no scale with a shift. */
+TRN_KERNEL void trn_i8_depthwise_pairs(const trn_i8_rows_t *rows, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s, int32_t z_x,
+                                       trn_i8_output_t out)
+{
+    const trn_i8_sink_t to = {.kind = TRN_I8_TO_CODES, .y = y, .output = out, .scale = *out.scale};
+    const uint8_t *at[3];
+    TRN_EACH(u, 3, at[u] = rows->at[trn_i8_clamp(u - rows->first, 0, rows->count - 1)];); /* what is not there meets weights of 0 */
+    for (trn_size_t o = 0; o < s.out_c; o += 2) {
+        const trn_i8_window3_t k = trn_i8_window3_pack(w + o, s.out_c, rows->first, rows->count, b + o, z_x);
+        trn_i8_window3_row(at, &k, s, false, z_x, 0, o, to);
+    }
+}
+
+#endif
+
 /* One output row, its input rows given; what it writes may overlap none of them. */
 TRN_KERNEL void trn_i8_depthwise_row(const trn_i8_rows_t *rows, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s, int32_t z_x,
                                      trn_i8_output_t out)
 {
 #if TRN_I8_SIMD
     const bool fits = s.in_c == s.out_c && trn_i8_reaches(2 * s.in_c) && !trn_i8_shifts(out, s.out_c);
+    if (fits && trn_i8_window3_fits(s)) {
+        trn_i8_depthwise_pairs(rows, w, b, y, s, z_x, out);
+        return;
+    }
     const trn_size_t fours = fits ? s.out_c / 4 * 4 : 0;
     if (fours > 0) {
         trn_i8_depthwise_fours(rows, w, b, y, s, z_x, out, fours);
@@ -126,11 +148,45 @@ TRN_KERNEL void trn_i8_depthwise_row(const trn_i8_rows_t *rows, const int8_t *w,
     }
 }
 
+#if TRN_I8_OUTER_SIMD
+
+/* Any shape, any scale, one output at a time: for the rare layer whose scale is beyond one half. One function for all of them. */
+__attribute__((unused)) static TRN_NOINLINE void trn_i8_depthwise_forward_any(const uint8_t *x, const int8_t *w, const int32_t *b, uint8_t *y,
+                                                                             const trn_window_t *window, int32_t z_x,
+                                                                             const trn_i8_output_t *out)
+{
+    const trn_window_t s = *window;
+    for (trn_size_t i = 0; i < s.out_h; i++) {
+        const trn_run_t taps = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
+        trn_i8_rows_t rows = {taps.first, taps.count, {NULL}};
+        for (trn_size_t u = 0; u < taps.count; u++) {
+            rows.at[u] = x + (taps.at + u) * s.in_w * s.in_c;
+        }
+        for (trn_size_t j = 0; j < s.out_w; j++) {
+            const trn_run_t columns = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
+            trn_i8_depthwise_pixel(&rows, columns, w, b, y + (i * s.out_w + j) * s.out_c, s, z_x, *out, 0, s.out_c);
+        }
+    }
+}
+
+#endif
+
 /* y[i, j, o] = out(b[o] + sum over u, v of w[u, v, o] (x[i stride_h + u - pad_top, j stride_w + v - pad_left, o / m] - z_x)) */
 TRN_KERNEL void trn_i8_depthwise_conv2d_forward(const uint8_t *x, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s,
                                                 int32_t z_x, trn_i8_output_t out)
 {
     const trn_size_t in_row = (trn_size_t)s.in_w * s.in_c, out_row = (trn_size_t)s.out_w * s.out_c;
+#if TRN_I8_OUTER_SIMD
+    if (trn_i8_window3_fits(s)) {
+        if (__builtin_expect(trn_i8_shifts(out, s.out_c), 0)) {
+            trn_i8_depthwise_forward_any(x, w, b, y, &s, z_x, &out);
+        } else {
+            const trn_i8_sink_t to = {.kind = TRN_I8_TO_CODES, .y = y, .output = out, .scale = *out.scale};
+            trn_i8_window3(x, w, s.out_c, b, s, false, z_x, to);
+        }
+        return;
+    }
+#endif
     for (trn_size_t i = 0; i < s.out_h; i++) {
         const trn_run_t taps = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
         trn_i8_rows_t rows = {taps.first, taps.count, {NULL}};
@@ -201,17 +257,70 @@ TRN_KERNEL void trn_i8_depthwise_input_fours(const int8_t *w, const int8_t *e, t
 
 #endif
 
+/* dx[a, b, c] for channels from_c to in_c - 1, sum by sum. */
+TRN_KERNEL void trn_i8_depthwise_input_pixel(const int8_t *w, const int8_t *e, int8_t *dx, trn_window_t s, trn_i8_error_t error,
+                                             trn_i8_structures_t which, trn_size_t a, trn_run_t rows, trn_size_t b, trn_run_t columns,
+                                             trn_size_t from_c)
+{
+    const trn_size_t in_c = s.in_c, out_c = s.out_c, multiplier = out_c / in_c, n = trn_i8_count(which, out_c);
+    trn_size_t k = from_c; /* structures met */
+    for (trn_size_t c = from_c; c < in_c; c++) {
+        int32_t acc = 0;
+        for (; k < n && trn_i8_structure(which, k) < (c + 1) * multiplier; k++) {
+            const trn_size_t o = trn_i8_structure(which, k);
+            for (trn_size_t u = 0; u < rows.count; u++) {
+                const int8_t *tap = w + ((rows.first + u * s.stride_h) * s.kernel_w + columns.first) * out_c + o;
+                const int8_t *from = e + ((rows.at - u) * s.out_w + columns.at) * out_c + o;
+                for (trn_size_t v = 0; v < columns.count; v++) {
+                    acc += (int32_t)tap[v * s.stride_w * out_c] * from[-v * out_c];
+                }
+            }
+        }
+        trn_i8_store_error(dx, (a * s.in_w + b) * in_c + c, acc, error);
+    }
+}
+
+#if TRN_I8_OUTER_SIMD
+
+/* Any window of multiplier 1, any scale: for the rare layer whose scale is beyond one half. One function for all of them. */
+__attribute__((unused)) static TRN_NOINLINE void trn_i8_depthwise_input_any(const int8_t *w, const int8_t *e, int8_t *dx,
+                                                                           const trn_window_t *window, const trn_i8_error_t *error)
+{
+    const trn_window_t s = *window;
+    for (trn_size_t a = 0; a < s.in_h; a++) {
+        const trn_run_t rows = trn_taps_of_input(a, s.out_h, s.kernel_h, s.stride_h, s.pad_top);
+        for (trn_size_t b = 0; b < s.in_w; b++) {
+            const trn_run_t columns = trn_taps_of_input(b, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
+            trn_i8_depthwise_input_pixel(w, e, dx, s, *error, TRN_I8_ALL, a, rows, b, columns, 0);
+        }
+    }
+}
+
+#endif
+
 /* dx[a, b, c] = error(sum over u, v, k of w[u, v, c m + k] e[(a + pad_top - u) / stride_h, (b + pad_left - v) / stride_w, c m + k]), over
  * the taps for which both quotients are whole and inside e, and the structures that take part; dx never overlaps e. */
 TRN_KERNEL void trn_i8_depthwise_conv2d_backward_input(const int8_t *w, const int8_t *e, int8_t *dx, trn_window_t s, trn_i8_error_t error,
                                                        trn_i8_structures_t which)
 {
-    const trn_size_t in_c = s.in_c, out_c = s.out_c, multiplier = out_c / in_c, n = trn_i8_count(which, out_c);
 #if TRN_I8_SIMD
-    const bool fits = multiplier == 1 && which.list == NULL && trn_i8_reaches(2 * s.in_c) && trn_i8_error_packs(error);
-    const trn_size_t fours = fits ? in_c / 4 * 4 : 0;
+    const bool fits = s.in_c == s.out_c && which.list == NULL && trn_i8_reaches(2 * s.in_c) && trn_i8_error_packs(error);
+    const trn_size_t fours = fits ? s.in_c / 4 * 4 : 0;
     const trn_i8_scale_t scale = error.scale == NULL ? (trn_i8_scale_t){1, 0} : *error.scale;
-    const trn_i8_sink_t to = {.kind = TRN_I8_TO_ERROR, .dx = dx, .error = error, .scale = scale};
+    trn_i8_sink_t to = {.kind = TRN_I8_TO_ERROR, .dx = dx, .error = error, .scale = scale};
+#if TRN_I8_OUTER_SIMD
+    const trn_window_t back = {s.out_h, s.out_w, s.out_c, s.in_h, s.in_w, s.in_c, s.kernel_h, s.kernel_w, s.stride_h, s.stride_w,
+                               (int16_t)(s.kernel_h - 1 - s.pad_top), (int16_t)(s.kernel_w - 1 - s.pad_left)};
+    if (fits && trn_i8_window3_fits(back) && (!error.accumulate || s.in_w % 4 == 0)) { /* a convolution with the taps in reverse */
+        if (__builtin_expect(scale.shift != 0, 0)) {
+            trn_i8_depthwise_input_any(w, e, dx, &s, &error);
+        } else {
+            to.scale.shift = 0;
+            trn_i8_window3((const uint8_t *)e, w + 8 * s.out_c, -s.out_c, NULL, back, true, 0, to);
+        }
+        return;
+    }
+#endif
 #else
     const trn_size_t fours = 0;
 #endif
@@ -224,21 +333,7 @@ TRN_KERNEL void trn_i8_depthwise_conv2d_backward_input(const int8_t *w, const in
                 trn_i8_depthwise_input_fours(w, e, s, to, a, rows, b, columns, fours);
             }
 #endif
-            trn_size_t k = fours; /* structures met */
-            for (trn_size_t c = fours; c < in_c; c++) {
-                int32_t acc = 0;
-                for (; k < n && trn_i8_structure(which, k) < (c + 1) * multiplier; k++) {
-                    const trn_size_t o = trn_i8_structure(which, k);
-                    for (trn_size_t u = 0; u < rows.count; u++) {
-                        const int8_t *tap = w + ((rows.first + u * s.stride_h) * s.kernel_w + columns.first) * out_c + o;
-                        const int8_t *from = e + ((rows.at - u) * s.out_w + columns.at) * out_c + o;
-                        for (trn_size_t v = 0; v < columns.count; v++) {
-                            acc += (int32_t)tap[v * s.stride_w * out_c] * from[-v * out_c];
-                        }
-                    }
-                }
-                trn_i8_store_error(dx, (a * s.in_w + b) * in_c + c, acc, error);
-            }
+            trn_i8_depthwise_input_pixel(w, e, dx, s, error, which, a, rows, b, columns, fours);
         }
     }
 }
@@ -267,7 +362,18 @@ TRN_KERNEL void trn_i8_depthwise_conv2d_backward_weights(const uint8_t *x, const
                                                          int32_t z_x, trn_i8_structures_t which)
 {
     const trn_size_t out_c = s.out_c, n = trn_i8_count(which, out_c);
-    for (trn_size_t k = 0; k < n; k++) {
+    trn_size_t k = 0;
+#if TRN_I8_OUTER_SIMD
+    for (; which.list == NULL && trn_i8_window3_fits(s) && k < out_c; k += 2) {
+        int32_t sums[18];
+        trn_i8_window3_weights(x + k, e + k, sums, s, z_x);
+        for (trn_size_t t = 0; t < 9; t++) {
+            gw[t * out_c + k] += sums[t];
+            gw[t * out_c + k + 1] += sums[9 + t];
+        }
+    }
+#endif
+    for (; k < n; k++) {
         const trn_size_t o = trn_i8_structure(which, k);
         for (trn_size_t u = 0; u < s.kernel_h; u++) {
             for (trn_size_t v = 0; v < s.kernel_w; v++) {
@@ -283,7 +389,15 @@ TRN_KERNEL void trn_i8_depthwise_conv2d_backward_weights16(const uint8_t *x, con
                                                            trn_window_t s, int32_t z_x, trn_i8_structures_t which, int32_t *scratch)
 {
     const trn_size_t out_c = s.out_c, n = trn_i8_count(which, out_c);
-    for (trn_size_t k = 0; k < n; k++) {
+    trn_size_t k = 0;
+#if TRN_I8_OUTER_SIMD
+    for (; which.list == NULL && trn_i8_window3_fits(s) && k < out_c; k += 2) {
+        trn_i8_window3_weights(x + k, e + k, scratch, s, z_x);
+        trn_i8_deposit(gw + k, shift + k, scratch, 9, out_c);
+        trn_i8_deposit(gw + k + 1, shift + k + 1, scratch + 9, 9, out_c);
+    }
+#endif
+    for (; k < n; k++) {
         const trn_size_t o = trn_i8_structure(which, k);
         for (trn_size_t u = 0; u < s.kernel_h; u++) {
             for (trn_size_t v = 0; v < s.kernel_w; v++) {

@@ -64,10 +64,8 @@ TRN_KERNEL void trn_i8_bias_gradient(const int8_t *e, int32_t *gb, trn_size_t n_
 /* Magnitudes of four bytes within -127 .. 127. */
 TRN_KERNEL uint32_t trn_i8_magnitudes(const int8_t *e)
 {
-    const uint32_t word = trn_i8_load((const uint8_t *)e);
-    uint32_t d;
-    __asm__("ssub8 %0, %2, %1\n\tsel %0, %0, %1" : "=&r"(d) : "r"(word), "r"(0) : "cc");
-    return d;
+    const uint32_t word = trn_i8_load((const uint8_t *)e), negative = word >> 7 & UINT32_C(0x01010101);
+    return (word ^ trn_i8_spread(negative)) + negative;
 }
 
 /* norms[k] = sum over p of |e[p next + k]|, k < 4: two pixels fit a byte, 512 of them 16 bits. */

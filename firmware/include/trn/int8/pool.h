@@ -8,28 +8,34 @@
 
 #if TRN_I8_SIMD
 
-/* Four channels of one window; the taps are counted in each byte. */
+/* The larger byte of either. */
+TRN_KERNEL uint32_t trn_i8_larger(uint32_t a, uint32_t b)
+{
+    return a + trn_i8_uqsub8(b, a);
+}
+
+/* Four channels of one window; the taps up to the first that holds the maximum are counted in each byte. */
 TRN_KERNEL void trn_i8_max_four(const uint8_t *window, uint8_t *y, uint8_t *index, trn_size_t out, trn_run_t rows, trn_run_t columns,
                                 trn_window_t s)
 {
-    uint32_t best = trn_i8_load(window), place = (uint32_t)(rows.first * s.kernel_w + columns.first) * UINT32_C(0x01010101);
-    uint32_t row = place;
+    const trn_size_t in_row = (trn_size_t)s.in_w * s.in_c;
+    uint32_t best = trn_i8_load(window);
     for (trn_size_t u = 0; u < rows.count; u++) {
-        uint32_t tap = row;
         for (trn_size_t v = 0; v < columns.count; v++) {
-            const uint32_t here = trn_i8_load(window + v * s.in_c);
-            uint32_t difference;
-            __asm__("usub8 %2, %0, %3\n\tsel %0, %0, %3\n\tsel %1, %1, %4"
-                    : "+r"(best), "+r"(place), "=&r"(difference)
-                    : "r"(here), "r"(tap)
-                    : "cc");
-            tap += UINT32_C(0x01010101);
+            best = trn_i8_larger(best, trn_i8_load(window + u * in_row + v * s.in_c));
         }
-        window += s.in_w * s.in_c;
-        row += (uint32_t)s.kernel_w * UINT32_C(0x01010101);
     }
     trn_i8_store(y + out, best);
     if (index != NULL) {
+        uint32_t place = (uint32_t)(rows.first * s.kernel_w + columns.first) * UINT32_C(0x01010101);
+        uint32_t left = UINT32_C(0x01010101); /* 1 where it has not been met */
+        for (trn_size_t u = 0; u < rows.count; u++) {
+            for (trn_size_t v = 0; v < columns.count; v++) {
+                left -= trn_i8_uqsub8(left, best - trn_i8_load(window + u * in_row + v * s.in_c));
+                place += left;
+            }
+            place += left * (uint32_t)(s.kernel_w - columns.count);
+        }
         trn_i8_store(index + out, place);
     }
 }
@@ -113,12 +119,25 @@ TRN_KERNEL void trn_i8_max_pool_backward_tiles(const uint8_t *index, const int8_
         for (trn_size_t j = 0; j < s.out_w; j++) {
             for (trn_size_t c = 0; c < s.in_c; c += 4) {
                 const trn_size_t out = (i * s.out_w + j) * s.in_c + c;
-                const uint32_t d = trn_i8_load((const uint8_t *)e + out), place = trn_i8_load(index + out);
+                const uint32_t place = trn_i8_load(index + out);
+                uint32_t d = trn_i8_load((const uint8_t *)e + out);
+                trn_i8_error_t each = error;
+                if (!error.accumulate && error.y != NULL) { /* only the largest y of a window matters */
+                    uint32_t y = 0;
+                    for (trn_size_t u = 0; u < s.kernel_h; u++) {
+                        for (trn_size_t v = 0; v < s.kernel_w; v++) {
+                            const uint32_t here = trn_i8_load(error.y + ((i * s.stride_h + u) * s.in_w + j * s.stride_w + v) * s.in_c + c);
+                            y = trn_i8_larger(y, here);
+                        }
+                    }
+                    d = trn_i8_mask_bytes(d, y, error);
+                    each.y = NULL;
+                }
                 uint32_t tap = 0;
                 for (trn_size_t u = 0; u < s.kernel_h; u++) {
                     for (trn_size_t v = 0; v < s.kernel_w; v++) {
                         const trn_size_t in = ((i * s.stride_h + u) * s.in_w + j * s.stride_w + v) * s.in_c + c;
-                        trn_i8_store_errors(dx, in, trn_i8_where_equal(d, place, tap), error);
+                        trn_i8_store_errors(dx, in, trn_i8_where_equal(d, place, tap), each);
                         tap += UINT32_C(0x01010101);
                     }
                 }

@@ -195,24 +195,23 @@ TRN_KERNEL uint32_t trn_i8_no_minimum(uint32_t codes)
     return codes;
 }
 
-/* 0 in each byte whose y is below `least` (both four bytes). */
-TRN_KERNEL uint32_t trn_i8_keep_from(uint32_t codes, uint32_t y, uint32_t least)
-{
-    __asm__("usub8 %1, %1, %2\n\tsel %0, %0, %3" : "+r"(codes), "+r"(y) : "r"(least), "r"(0) : "cc");
-    return codes;
-}
-
-/* 0 in each byte whose y is not below `end`. */
-TRN_KERNEL uint32_t trn_i8_keep_below(uint32_t codes, uint32_t y, uint32_t end)
-{
-    __asm__("usub8 %1, %1, %2\n\tsel %0, %3, %0" : "+r"(codes), "+r"(y) : "r"(end), "r"(0) : "cc");
-    return codes;
-}
-
 /* True if several errors can be finished at once: the mask, if there is one, is given by y. */
 TRN_KERNEL bool trn_i8_error_packs(trn_i8_error_t error)
 {
     return error.bits == NULL && (error.y == NULL || (error.lo >= 0 && error.lo < 255 && error.hi > 0));
+}
+
+/* 0 in each byte of d whose y does not pass. */
+TRN_KERNEL uint32_t trn_i8_mask_bytes(uint32_t d, uint32_t y, trn_i8_error_t error)
+{
+    if (error.y != NULL) {
+        const bool all = __builtin_constant_p(error.lo) && error.lo == 0;
+        d &= trn_i8_not_zero(all ? y : trn_i8_uqsub8(y, (uint32_t)error.lo * UINT32_C(0x01010101)));
+        if (error.hi < 256) {
+            d &= trn_i8_not_zero(trn_i8_uqsub8((uint32_t)error.hi * UINT32_C(0x01010101), y));
+        }
+    }
+    return d;
 }
 
 /* Bytes of d after what `error` says, sums and scale left aside; `before` and y: four bytes of each. */
@@ -222,13 +221,7 @@ TRN_KERNEL uint32_t trn_i8_finish_bytes(uint32_t d, uint32_t before, uint32_t y,
         __asm__("qadd8 %0, %0, %1" : "+r"(d) : "r"(before));
         d = trn_i8_no_minimum(d);
     }
-    if (error.y != NULL) {
-        d = trn_i8_keep_from(d, y, (uint32_t)(error.lo + 1) * UINT32_C(0x01010101));
-        if (error.hi < 256) {
-            d = trn_i8_keep_below(d, y, (uint32_t)error.hi * UINT32_C(0x01010101));
-        }
-    }
-    return d;
+    return trn_i8_mask_bytes(d, y, error);
 }
 
 TRN_KERNEL int32_t trn_i8_ssat8(int32_t a)
@@ -255,21 +248,27 @@ TRN_KERNEL void trn_i8_finish_errors(int32_t acc[4], trn_size_t pixels, trn_size
     if (error.scale != NULL && __builtin_expect(to.scale.shift != 0, 0)) {
         TRN_EACH(k, 4, acc[k] = trn_i8_shift_left(acc[k], to.scale.shift););
     }
+    if (error.scale != NULL) {
+        TRN_EACH(k, 4, if (k / 2 < pixels) { acc[k] = trn_i8_smmlar(acc[k], to.scale.multiplier, 0); });
+    }
     const uint8_t *y = error.y == NULL ? NULL : trn_i8_opaque(error.y + i);
     uint8_t *dx = (uint8_t *)trn_i8_opaque((const uint8_t *)to.dx + i);
-    TRN_UNROLL
-    for (trn_size_t p = 0; p < pixels; p++) {
-        const uint32_t mask = y == NULL ? 0 : trn_i8_load_half(y + p * next);
-        const uint32_t before = error.accumulate ? trn_i8_load_half(dx + p * next) : 0;
-        int32_t d0 = acc[2 * p], d1 = acc[2 * p + 1];
-        if (error.scale != NULL) {
-            d0 = trn_i8_smmlar(d0, to.scale.multiplier, 0);
-            d1 = trn_i8_smmlar(d1, to.scale.multiplier, 0);
-        }
-        const uint32_t pair = (uint32_t)(uint8_t)trn_i8_ssat8(d0) | (uint32_t)trn_i8_ssat8(d1) << 8;
-        const uint16_t half = (uint16_t)trn_i8_finish_bytes(trn_i8_no_minimum(pair), before, mask, error);
-        __builtin_memcpy(dx + p * next, &half, sizeof half);
+    uint32_t mask = 0, before = 0, even = (uint32_t)trn_i8_ssat8(acc[0]), odd = (uint32_t)trn_i8_ssat8(acc[1]);
+    if (error.y != NULL) {
+        mask = pixels == 2 ? trn_i8_load_half(y) | trn_i8_load_half(y + next) << 16 : trn_i8_load_half(y);
     }
+    if (error.accumulate) {
+        before = pixels == 2 ? trn_i8_load_half(dx) | trn_i8_load_half(dx + next) << 16 : trn_i8_load_half(dx);
+    }
+    if (pixels == 2) {
+        even = trn_i8_pkhbt(even, (uint32_t)trn_i8_ssat8(acc[2]));
+        odd = trn_i8_pkhbt(odd, (uint32_t)trn_i8_ssat8(acc[3]));
+    }
+    const uint32_t word = trn_i8_finish_bytes(trn_i8_no_minimum(trn_i8_uxtb16(even) | trn_i8_uxtb16(odd) << 8), before, mask, error);
+    TRN_EACH(p, 2, if (p < pixels) {
+        const uint16_t half = (uint16_t)(word >> 16 * p);
+        __builtin_memcpy(dx + p * next, &half, sizeof half);
+    });
 }
 
 #endif

@@ -30,7 +30,7 @@ TRN_KERNEL void trn_i8_store_errors(int8_t *dx, trn_size_t i, uint32_t d, trn_i8
 /* Bytes of a where those of p equal those of q, else 0. */
 TRN_KERNEL uint32_t trn_i8_where_equal(uint32_t a, uint32_t p, uint32_t q)
 {
-    return trn_i8_keep_below(a, p ^ q, UINT32_C(0x01010101));
+    return a & trn_i8_spread(trn_i8_uqsub8(UINT32_C(0x01010101), p ^ q));
 }
 
 #endif

@@ -95,6 +95,42 @@ TRN_KERNEL uint32_t trn_i8_uxtab16_ror8(uint32_t a, uint32_t b)
     return d;
 }
 
+TRN_KERNEL uint32_t trn_i8_uxtb16(uint32_t a)
+{
+    uint32_t d;
+    __asm__("uxtb16 %0, %1" : "=r"(d) : "r"(a));
+    return d;
+}
+
+/* The lower half of a below that of b. */
+TRN_KERNEL uint32_t trn_i8_pkhbt(uint32_t a, uint32_t b)
+{
+    uint32_t d;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(d) : "r"(a), "r"(b));
+    return d;
+}
+
+/* Each byte of a less that of b, held at 0. Comparisons of bytes are made of this one: not every emulator of these cores keeps the flags that
+ * SEL reads. */
+TRN_KERNEL uint32_t trn_i8_uqsub8(uint32_t a, uint32_t b)
+{
+    uint32_t d;
+    __asm__("uqsub8 %0, %1, %2" : "=r"(d) : "r"(a), "r"(b));
+    return d;
+}
+
+/* 255 for 1 and 0 for 0, in each byte. */
+TRN_KERNEL uint32_t trn_i8_spread(uint32_t ones)
+{
+    return (ones << 8) - ones;
+}
+
+/* 255 in each byte that is not 0. */
+TRN_KERNEL uint32_t trn_i8_not_zero(uint32_t bytes)
+{
+    return trn_i8_spread(bytes - trn_i8_uqsub8(bytes, UINT32_C(0x01010101)));
+}
+
 /* Bytes 0 and 2 (`ror` 0) or 1 and 3 (`ror` 8) of four, as two halves: signed, or unsigned less the zero point twice in `minus_zero`. */
 #define TRN_I8_TAKE_SIGNED(to, from) "sxtb16 " to ", " from "\n\t"
 #define TRN_I8_TAKE_UNSIGNED(to, from) "uxtb16 " to ", " from "\n\t"
