@@ -94,9 +94,15 @@ def trained(widths: list[int], scaling: str, folder: Path) -> Path:
 
 
 def scenario(
-    widths: list[int], scaling: str, weights: Path, *, optimize: str = "O2", skip_zeros: bool = False, test: int = 1
+    widths: list[int],
+    scaling: str,
+    weights: Path | None,
+    *,
+    optimize: str = "O2",
+    skip_zeros: bool = False,
+    test: int = 1,
 ) -> str:
-    """The scenario that evaluates a network on the ATmega4809."""
+    """The scenario that evaluates a network on the ATmega4809. ``weights`` None: seeded ones."""
     scale, offset = SCALINGS[scaling]
     hidden = "".join(f"    - dense: {{units: {width}, activation: relu}}\n" for width in widths)
     return (
@@ -105,7 +111,7 @@ def scenario(
         "board: atmega4809_xplained\n"
         "network:\n  input: [28, 28, 1]\n  layers:\n    - flatten\n"
         f"{hidden}    - dense: {{units: 10, activation: softmax}}\n"
-        f"weights: {{npz: {weights}}}\n"
+        f"{f'weights: {{npz: {weights}}}' if weights else ''}\n"
         "training:\n  precision: int8_pow2\n  loss: categorical_crossentropy\n"
         "  optimizer: {sgd: {lr: 0.01}}\n  epochs: 0\n  batch_size: 1\n"
         f"quantisation: {{skip_zeros: {str(skip_zeros).lower()}, calibration_samples: 1000}}\n"
