@@ -57,7 +57,7 @@ def test_frozen_layers_are_packed_on_avr_alone(tmp_path: Path) -> None:
     assert _plan(_prepared(tmp_path)).packed == {"conv2d_1", "conv2d_2", "dense_1"}
     assert _plan(_prepared(tmp_path, "training.epochs=0")).packed == {"conv2d_1", "conv2d_2", "dense_1", "dense_2"}
     assert not _plan(_prepared(tmp_path, board="arduino_nano_33_ble")).packed
-    assert not _plan(_prepared(tmp_path, "build.techniques=[in_place]")).packed
+    assert not _plan(_prepared(tmp_path, "build.techniques=[in_place, pruned]")).packed
     everything = [f"network.layers.{n}.{kind}.trainable=true" for n, kind in ((1, "conv2d"), (3, "dense"))]
     assert _plan(_prepared(tmp_path, *everything)).packed == {"conv2d_1"}
 
