@@ -53,11 +53,7 @@ RESULTS = Path(__file__).with_name("results.json")
 DOCUMENT = ROOT / "docs" / "fidelity.md"
 BEGIN, END = "<!-- conformance table: written by benchmarks/conformance/run.py -->", "<!-- end of the table -->"
 
-_SEL = (
-    "SEL of Renode 1.15.3 does not choose by the flags SADD8 and USUB8 set (APSR.GE), and the kernels' activations "
-    "choose so. Found by this table; the instructions alone, on random operands, depart in the same way"
-)
-DEPARTURES: Sequence[tuple[str, str, str]] = (("uint8", "renode/*", _SEL), ("int8_qas", "renode/*", _SEL))
+DEPARTURES: Sequence[tuple[str, str, str]] = ()
 """(precision, backend/board, reason), the first two as patterns with * and ?; why the weights there are not the
 twin's.
 """
