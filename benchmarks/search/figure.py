@@ -10,7 +10,9 @@ from html import escape
 
 WIDTH, HEIGHT = 760, 420
 LEFT, RIGHT, TOP, BOTTOM = 64, 20, 20, 48
-COLOURS = {"other": "#b8bcc4", "front": "#1f6fb4", "hand": "#c8452d"}
+COLOURS = {"other": "#b8bcc4", "hand": "#c8452d", "front": "#1f6fb4"}
+"""By kind, in the order they are drawn: the front on top."""
+WORDS = {"other": "trained", "hand": "hand-made", "front": "front of the search"}
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,12 @@ def scatter(marks: Sequence[Mark]) -> str:
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{COLOURS[mark.kind]}" fill-opacity="0.75">'
             f"<title>{told}</title></circle>"
         )
-        if mark.label:
-            parts.append(f'<text x="{x + radius + 2:.1f}" y="{y + 4:.1f}">{escape(mark.label)}</text>')
+        if mark.label:  # the hand-made ones' to the left, so that they do not meet the front's
+            left = mark.kind == "hand"
+            at, anchor = (x - radius - 3, "end") if left else (x + radius + 3, "start")
+            parts.append(f'<text x="{at:.1f}" y="{y + 4:.1f}" text-anchor="{anchor}">{escape(mark.label)}</text>')
+    for n, (kind, words) in enumerate(WORDS.items()):
+        x, y = WIDTH - RIGHT - 140, HEIGHT - BOTTOM - 56 + 18 * n
+        parts.append(f'<circle cx="{x}" cy="{y}" r="5" fill="{COLOURS[kind]}" fill-opacity="0.75"/>')
+        parts.append(f'<text x="{x + 12}" y="{y + 4}">{words}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
