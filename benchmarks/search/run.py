@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The search of docs/search.md: 100 networks for 8x8 digits in 64 KB, beside the hand-made ones of scenarios/.
 
-    PYTHONPATH=harness python benchmarks/search/run.py [--out out/digits_64k] [--seeds 5] [--again] [--render]
+    PYTHONPATH=harness python benchmarks/search/run.py [--out out/digits_64k] [--seeds 5] [--render]
 
 Goes on with what was stopped. Result files are kept in benchmarks/search/results; ``--render`` only makes
 tables and figure of docs/search.md from them. The hand-made networks stream their samples as the searched ones do.
 
-Accuracy over seeds (weights, order and split) is that of the host build, whose bits are the board's. A search trains a
-network once, and one seed decides by luck, too: with ``--again`` the networks it liked best are trained again, each by
-two optimizers over the seeds; cycles and memory are the board's, of one epoch, since they do not depend on how many
-there are.
+Accuracy over seeds (weights, order and split) is that of the host build, whose bits are the board's: a search trains a
+network once, and one seed decides by luck, too.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ import argparse
 import csv
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +28,10 @@ from trainbed.result import RESULT_FILE
 from trainbed.run import run_scenario
 from trainbed.scenario.loader import load_scenario
 from trainbed.search.command import run_search
-from trainbed.sweep.command import run_sweep
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 DOCS = HERE.parents[1] / "docs"
-AGAIN = "finalists.csv"
 DOCUMENT, FIGURE = "search.md", "search_front.svg"
 BEGIN, END = "<!-- front: begin -->\n", "<!-- front: end -->\n"
 
@@ -50,10 +46,6 @@ COLUMNS = (
 )
 OBJECTIVES = {"test.accuracy": -1, "memory.ram_bytes": 1, "cost.cycles_per_sample.total": 1}
 """What domination is about; the sign makes the smaller one the better."""
-FINALISTS = 9
-"""Networks that are trained again for their accuracy, beside those of the front."""
-OPTIMIZERS: tuple[dict[str, Any], ...] = ({"sgd": {"lr": 0.02, "momentum": 0.9}}, {"adam": {"lr": 0.003}})
-EPOCHS = 30
 TEST_SAMPLES = 360
 
 Row = dict[str, Any]
@@ -65,7 +57,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/digits_64k"))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--workers", type=int)
-    parser.add_argument("--again", action="store_true", help="train the best networks by other optimizers, too")
     parser.add_argument("--render", action="store_true")
     arguments = parser.parse_args()
     if not arguments.render:
@@ -75,8 +66,6 @@ def main() -> None:
         keep_search(arguments.out)
         write(RESULTS / "hand.csv", [hand_made(name, arguments.out) for name in HAND])
         write(RESULTS / "seeds.csv", over_seeds(arguments.out, arguments.seeds))
-        if arguments.again:
-            write(RESULTS / AGAIN, finalists(arguments.out, arguments.seeds, arguments.workers))
     render()
 
 
@@ -135,54 +124,6 @@ def over_seeds(out: Path, seeds: int) -> list[Row]:
     return rows
 
 
-def finalists(out: Path, seeds: int, workers: int | None) -> list[Row]:
-    """The networks the search liked best, trained by other optimizers: accuracy seed by seed, figures of the board."""
-    best: dict[str, Row] = {}
-    for row in sorted(read(RESULTS / "search.csv"), key=lambda row: -float(row["test.accuracy"] or 0)):
-        best.setdefault(json.dumps(layers(row)), row)
-    chosen = [*best][:FINALISTS]
-    chosen += [text for text, row in best.items() if row["search.front"] == "true" and text not in chosen]
-    axes = {"network.layers": [json.loads(text) for text in chosen], "training.optimizer": list(OPTIMIZERS)}
-    accuracies = swept(
-        beside(out, "accuracy"),
-        {"board": "native", "backend": "native", "training.epochs": EPOCHS},
-        axes,
-        workers,
-        repeat=seeds,
-    )
-    figures = swept(beside(out, "figures"), {"link.dataset": "stream", "training.epochs": 1}, axes, workers)
-    rows = []
-    for n, figure in enumerate(figures):
-        same = accuracies[n * seeds : (n + 1) * seeds]
-        assert {row["axes.network.layers"] for row in same} == {figure["axes.network.layers"]}
-        rows.append(
-            {
-                "network": words(json.loads(figure["axes.network.layers"])),
-                "optimizer": figure["axes.training.optimizer"],
-                **{column: figure[column] for column in COLUMNS if column != "test.accuracy"},
-                **{f"seed {seed}": row["test.accuracy"] for seed, row in enumerate(same, 1)},
-            }
-        )
-    return rows
-
-
-def swept(folder: Path, changes: Row, axes: Row, workers: int | None, *, repeat: int = 1) -> list[Row]:
-    """Rows of a sweep of digits_cnn with other layers."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "sweep.yaml"
-    text = {
-        "schema": 1,
-        "name": folder.name,
-        "scenario": "digits_cnn",
-        "set": {"expect": {}, **changes},
-        "axes": axes,
-        "repeat": repeat,
-    }
-    file.write_text(json.dumps(text, indent=1), encoding="utf-8")  # JSON is YAML
-    run_sweep(file, out=folder / "out", console=Console(), workers=workers, resume=True)
-    return read(folder / "out" / "results.csv")
-
-
 def render() -> None:
     """Write the document's tables and figure."""
     document, figure = rendered((DOCS / DOCUMENT).read_text(encoding="utf-8"))
@@ -215,38 +156,11 @@ def rendered(document: str) -> tuple[str, str]:
                 told = f"dominates {hand['network']} at the search's seed"
                 lines += ["", f"Network {row['index']} {told}; over the seeds it has {mine:.2f} beside {its:.2f} %."]
     lines += ["", f"![Accuracy over cycles]({FIGURE})"]
-    if (RESULTS / AGAIN).is_file():
-        lines += trained_again(hands, means)
     before, _, rest = document.partition(BEGIN)
     text = before + BEGIN + "\n".join(lines) + "\n" + END + rest.partition(END)[2]
     marks = [mark(row, "front" if row in front else "other", str(row["index"]) if row in front else "") for row in rows]
     marks += [mark(row, "hand", row["network"]) for row in hands]
     return text, scatter([m for m in marks if m.y >= 0.9])
-
-
-def trained_again(hands: Sequence[Row], means: Mapping[str, Sequence[float]]) -> list[str]:
-    """The networks that were trained again, held against the hand-made ones by their means over seeds."""
-    steady = [{**hand, "test.accuracy": statistics.mean(means[hand["network"]])} for hand in hands]
-    again = [
-        {**row, "test.accuracy": statistics.mean(accuracies(row))}
-        for row in read(RESULTS / AGAIN)
-        if row["memory.ram_bytes"]
-    ]
-    kept = [row for row in again if not any(dominates(other, row) for other in again)]
-    lines = [
-        "",
-        f"One training decides by luck, too. So the {len({row['network'] for row in again})} networks of the search "
-        f"that were most accurate or on its front were trained again for {EPOCHS} epochs in batches of 16, each by "
-        f"momentum and by Adam, over {len(accuracies(again[0]))} seeds. Held against the hand-made ones by their "
-        "means, those no other of them dominates:",
-        "",
-        *head("trained again", "mean accuracy %"),
-        *(line(row["network"], row, means[row["network"]], "") for row in steady),
-    ]
-    for row in sorted(kept, key=lambda row: -row["test.accuracy"]):
-        name = f"{row['network']}, {next(iter(json.loads(row['optimizer'])))}"
-        lines.append(line(name, row, accuracies(row), beaten(row, steady)))
-    return lines
 
 
 def head(title: str, accuracy: str) -> list[str]:
