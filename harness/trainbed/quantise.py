@@ -51,7 +51,7 @@ def input_numbers(data: Data) -> tuple[float, int]:
 def quantise_parameters(plan: Int8Plan, weights: Mapping[str, F32], data: Data, *, n_samples: int) -> Arrays:
     """Every field of a plan from float32 weights by name and the first ``n_samples`` of the training set."""
     x = data.train.x[:n_samples].reshape(-1, *plan.original.input_shape)
-    ranges = _calibrate(plan, weights, data, n_samples=n_samples)
+    ranges, means = _calibrate(plan, weights, data, n_samples=n_samples)
     arrays: dict[str, NDArray[Any]] = {}
     design = plan.design
     s_input = np.float32(plan.input_numbers[0])
@@ -59,6 +59,8 @@ def quantise_parameters(plan: Int8Plan, weights: Mapping[str, F32], data: Data, 
         layer = design.network.layer(field.layer)
         if field.what == "range":
             arrays[field.name] = ranges[layer.name]
+        elif field.what == "mean":
+            arrays[field.name] = means[layer.name]
         elif field.what == "error_range":
             arrays[field.name] = np.float32(1)
         elif field.dtype == "float32" and field.what in ("weights", "bias"):
@@ -97,8 +99,12 @@ def weight_codes(layer: Layer, w: F32, scale: Any) -> NDArray[np.int8]:
     return np.clip(np.floor(w.astype(np.float64) / column + 0.5), -127, 127).astype(np.int8)
 
 
-def _calibrate(plan: Int8Plan, weights: Mapping[str, F32], data: Data, *, n_samples: int) -> dict[str, F32]:
-    """Range [lo, hi] of each owner over the samples, from the float32 network."""
+def _calibrate(
+    plan: Int8Plan, weights: Mapping[str, F32], data: Data, *, n_samples: int
+) -> tuple[dict[str, F32], dict[str, F32]]:
+    """Range [lo, hi] of each owner over the samples, and mean of each element that is centred, from the float32
+    network.
+    """
     network = plan.original
     twin = Twin(network, loss=plan.loss, optimizer=Sgd(1.0), seed=0)
     twin.set_weights(pairs_of(network, weights))
@@ -109,7 +115,12 @@ def _calibrate(plan: Int8Plan, weights: Mapping[str, F32], data: Data, *, n_samp
         lo, hi = float(values[owner].min()), float(values[owner].max())
         most = 6.0 if plan.design.graph.producer[owner].activation is Activation.RELU6 else np.inf
         ranges[owner] = np.array([min(lo, 0.0), min(max(hi, 0.0), most)], np.float32)
-    return ranges
+    means = {
+        layer.name: values[layer.inputs[0]].mean(axis=0, dtype=np.float64).reshape(-1).astype(np.float32)
+        for layer in plan.design.network.layers
+        if plan.design.is_centred(layer)
+    }
+    return ranges, means
 
 
 def _observe_errors(plan: Int8Plan, arrays: Arrays, x: NDArray[np.uint8], t: F32) -> Arrays:

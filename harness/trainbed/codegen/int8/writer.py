@@ -57,7 +57,7 @@ class Int8Writer(Float32Writer):
         """Constants of the frozen layers that are arrays; scales and ranges are written where they are used."""
         constants = []
         for field in self._plan.parameters.fields:
-            if field.in_flash and field.what in ("weights", "bias"):
+            if field.in_flash and field.what in ("weights", "bias", "mean"):
                 name = self._int8_places.field(field.layer, field.what)
                 constants.append(define_constant(name, field, self._constants[field.name]))
             elif field.what == "scale" and field.shape and self._trains(field.layer):

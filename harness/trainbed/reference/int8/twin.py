@@ -141,7 +141,10 @@ class Int8Twin:
             inputs = [run.values[name] for name in sources]
             if layer.kind is Kind.DEQUANTISE:
                 numbers = self._numbers[self.design.range_owner(sources[0])]
-                run.values[layer.name] = elementwise.dequantise(inputs[0], s=float(numbers.scale), zero=numbers.zero)
+                values = elementwise.dequantise(inputs[0], s=float(numbers.scale), zero=numbers.zero)
+                if self.design.is_centred(layer):
+                    values = values - self._arrays[f"{layer.name}.mean"].reshape(layer.out_shape)
+                run.values[layer.name] = values
             elif self.design.is_float(layer):
                 run.values[layer.name] = self._forward_float(layer, inputs, run)
             else:
