@@ -249,8 +249,8 @@ def elsewhere_table(kept: dict[str, dict[str, Any]]) -> list[str]:
     """What techniques save in networks other than MobileNetV2."""
     lines = [
         "Techniques in small networks at 64x64x3, the same images, int8_qas: `separable` (a 3x3 convolution,",
-        "then depthwise and pointwise twice) and `pools` (three 3x3 convolutions, two max-pools). In place is what is left",
-        "to save where chains (patches) are not allowed: they never hold the tensors of a frozen depthwise layer.",
+        "then depthwise and pointwise twice) and `pools` (three 3x3 convolutions, two max-pools). In place is what is",
+        "left to save where chains (patches) are not allowed: they never hold the tensors of a frozen depthwise layer.",
         "",
         "| network and update | technique | RAM B with | without | cycles/step with | without | same weights |",
         "| --- | --- | --- | --- | --- | --- | --- |",

@@ -12,8 +12,8 @@ from trainbed.planner.parameters import Field, ParameterLayout, lay_out
 
 
 def parameter_layout(design: Design, *, flash: bool = True) -> ParameterLayout:
-    """Fields layer by layer: weights, bias, scale of the weights, mean that is taken away, range of the output, scale of
-    the output's errors.
+    """Fields layer by layer: weights, bias, scale of the weights, mean that is taken away, range of the output, scale
+    of the output's errors.
 
     ``flash`` false: weights and biases lie in RAM, trained or not. What float32 layers train stands first in RAM, in
     one piece, as the float32 optimizers want it.
