@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import run as faces
+from sklearn.linear_model import LogisticRegression
 
 from trainbed.assets import asset_path
 from trainbed.link.samples import SampleSet
@@ -147,14 +148,16 @@ def measure(name: str, seeds: range, images: int, journal: Journal) -> None:
 
 
 def basis(seeds: range, journal: Journal) -> None:
-    """The logistic regressions, and how good the backbone was at what it was pre-trained on."""
+    """Logistic regression on each seed's pixels, and how good the backbone was at what it was pre-trained on."""
     for seed in seeds:
-        if not journal.has(f"regression/{seed}"):
-            journal.keep(f"regression/{seed}", faces.regressions(scenario(WAYS["sparse"], seed)))
-    if not journal.has("backbone"):
-        pretrained = prepare(scenario(WAYS["sparse"], 1), board="native").pretrained
-        assert pretrained is not None
-        journal.keep("backbone", pretrained.record.test_accuracy)
+        if journal.has(f"regression/{seed}") and journal.has("backbone"):
+            continue
+        prepared = prepare(scenario(WAYS["sparse"], seed), board="native")
+        assert prepared.augmentation is not None and prepared.pretrained is not None
+        train, test = prepared.augmentation.epoch(prepared.data.train, 0), prepared.data.test
+        model = LogisticRegression(max_iter=5000).fit(train.x / 255.0, train.labels)
+        journal.keep(f"regression/{seed}", float(model.score(test.x / 255.0, test.labels)))  # the classes are balanced
+        journal.keep("backbone", prepared.pretrained.record.test_accuracy)
 
 
 def grouped(number: float) -> str:
@@ -188,7 +191,6 @@ def report(kept: dict[str, Any], seeds: range) -> str:
     measured = [name for name in WAYS if all(f"{name}/{seed}" in kept for seed in seeds)]
     measured = [name for name in measured if f"{name}/costs" in kept or name == "sparse"]
     sparse = statistics.mean(kept[f"sparse/{seed}"]["balanced"] for seed in seeds)
-    best = max(statistics.mean(pair[i] for pair in regressions) for i in (0, 1))
     lines = [
         "# One person against others with MobileNetV2-w0.35 at 128x128x3",
         "",
@@ -200,12 +202,12 @@ def report(kept: dict[str, Any], seeds: range) -> str:
         f" of one ELF (sha256 {board['firmware'][:12]}). After",
         f"{board['images']} of the 100 training images its weights are {same}. Pre-trained backbone:"
         f" {100 * kept['backbone']:.1f} % on the ten classes of CIFAR-10.",
-        f"Mean of {len(seeds)} seeds: {100 * (sparse - best):.1f} points above the better logistic regression.",
+        f"Mean of {len(seeds)} seeds: {100 * (sparse - statistics.mean(regressions)):.1f} points above the logistic"
+        " regression on the same pixels.",
         "",
         "| on the same pixels | balanced accuracy, mean % | each seed |",
         "|---|---|---|",
-        f"| logistic regression | {faces.percent([pair[0] for pair in regressions])} |",
-        f"| logistic regression, tuned | {faces.percent([pair[1] for pair in regressions])} |",
+        f"| logistic regression | {faces.percent(regressions)} |",
         "",
         "| way | balanced accuracy, mean % | each seed | while training % | on the | RAM B | training B | flash B |"
         " forward | backward | update | cycles/step |",
@@ -224,6 +226,22 @@ def report(kept: dict[str, Any], seeds: range) -> str:
 
 
 NOTES = """
+What it says and what it does not:
+
+- Balanced accuracy on 150 augmented held-out images of each class after one pass over 50 augmented images of each
+  class at batch size 1. The backbone saw CIFAR-10 (2000 images) and no face; photographs of 30x32 and images of 32x32
+  are resized to 128x128, so the network has the size that is asked for and its images have not the detail.
+- The backbone is a weak one: 20 epochs of 2000 images. A longer pre-training, in grey, is what should be tried first.
+- The head reads centred inputs (docs/scenario.md, `centre_head`). Without that, the 1280 averages share so much that no
+  learning rate got above the logistic regression in a float32 simulation of the same steps.
+- The learning rate was chosen among four on draws of these images: slightly optimistic. The float32 simulation came to
+  74.9 %; what 8 bits cost is the rest.
+- The 150 positive test images are 8 photographs of one person, each varied 18 or 19 times: the seeds differ in
+  augmentation and in the others, not in the person. An interval from 300 images would be too narrow.
+- Photographs of a person share background and clothes in this set, in training and test alike, so identity need not
+  be read from the face.
+- Costs of full update, the last layers and float32 on the sibling: [benchmarks/memory](../memory/results.md), the same
+  network with ten classes.
 """
 
 

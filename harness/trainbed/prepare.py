@@ -175,7 +175,16 @@ def assemble(
     weights = given or named(network, initial_weights(network, scenario.training.seed))
     varied = augmentation is not None
     received = _received_in_arena(scenario, board, network, data, varied=varied)
-    made = in_numbers(scenario, network, weights, data, given=given is not None, receive_bytes=received, final=final)
+    made = in_numbers(
+        scenario,
+        network,
+        weights,
+        data,
+        given=given is not None,
+        receive_bytes=received,
+        vary=augmentation.epoch if augmentation is not None else None,
+        final=final,
+    )
     plan, data = made.plan, made.data
     samples = SampleFormat(
         x_dtype=data.train.x.dtype.name,

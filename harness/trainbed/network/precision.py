@@ -22,7 +22,7 @@ class Quantisation:
     accumulators: str = "int32"
     """``int32``, or ``int16`` with a shift for each structure."""
     centre_head: bool = False
-    """A float32 head reads its inputs less their mean over the calibration samples."""
+    """A float32 head reads its inputs less their mean over the calibration samples, varied as in the first epoch."""
     skip_zeros: bool = False
     """int8_pow2: dense layers on the network's input leave out what is zero in it; same bits, fewer cycles."""
 
