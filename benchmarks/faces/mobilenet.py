@@ -3,9 +3,10 @@
 
     PYTHONPATH=harness python benchmarks/faces/mobilenet.py [--seeds 5] [--write] [WAY ...]
 
-Accuracy comes from the native build, whose bits are the board's; seed 1 of the way that is shipped runs as a whole on
-the emulated STM32F746G-DISCO, too: its accuracy, RAM, flash and cycles are those of one ELF, and its weights must be
-the native ones. Costs of the other ways are of a few images on the emulated part, or on its virtual sibling with 16 MB
+Accuracy comes from the native build, whose bits are the board's; seed 1 of the way that is shipped is trained on the
+emulated STM32F746G-DISCO, too, by the very ELF whose RAM, flash and cycles are told: its weights must be the native
+ones after the same images. --images says how many of the 100; the board has two test images at most, since evaluating
+is no training. Costs of the other ways are of a few images on the emulated part, or on its virtual sibling with 16 MB
 of RAM where the part is too small. The seed chooses images, their augmentation, their order and the fresh last layer;
 the backbone is one and the same, pre-trained once and found in the cache after that. Runs that are done are kept in
 mobilenet.json; --write makes mobilenet.md of them.
@@ -16,18 +17,21 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import run as faces
+from sklearn.linear_model import LogisticRegression
 
 from trainbed.assets import asset_path
+from trainbed.link.samples import SampleSet
 from trainbed.prepare import prepare
 from trainbed.result import Result
 from trainbed.run import run_scenario
 from trainbed.scenario.loader import load_scenario
 from trainbed.scenario.scenario import Scenario
+from trainbed.session import Session
 
 FOLDER = Path(__file__).parent
 KEPT = FOLDER / "mobilenet.json"
@@ -107,30 +111,53 @@ class Journal:
         print(key, value, flush=True)
 
 
-def measure(name: str, seeds: range, journal: Journal) -> None:
+def on_the_board(way: Way, images: int) -> dict[str, Any]:
+    """Seed 1 trained with the first ``images`` images by the scenario's own ELF on the emulated part, and natively."""
+    found: dict[str, Any] = {"images": images}
+    for board, sets in (("native", ("build.optimize=O3",)), (way.board, ())):
+        with Session(scenario(way, 1, *sets), board=board) as session:
+            data = session.prepared.data
+            few = replace(data, train=first(data.train, images), test=first(data.test, 2))
+            session.prepared = replace(session.prepared, data=few)  # planned and built for all of them
+            result = session.result()
+        if board == "native":
+            found["native"] = result.weights.sha256
+        else:
+            found |= {"weights": result.weights.sha256, "firmware": result.firmware.sha256} | costs(result)
+    return found
+
+
+def first(samples: SampleSet, n: int) -> SampleSet:
+    """The first ``n`` samples."""
+    assert samples.labels is not None
+    return replace(samples, x=samples.x[:n], labels=samples.labels[:n])
+
+
+def measure(name: str, seeds: range, images: int, journal: Journal) -> None:
     """All seeds of a way natively, and what it costs on the board."""
     way = WAYS[name]
     for seed in seeds:
         if not journal.has(f"{name}/{seed}"):
-            result = run_scenario(scenario(way, seed, "build.optimize=O1"), board="native")
+            result = run_scenario(scenario(way, seed, "build.optimize=O3"), board="native")
             journal.keep(f"{name}/{seed}", scores(result))
     if name == "sparse":
-        if not journal.has("board"):
-            result = run_scenario(scenario(way, 1), board=way.board)
-            journal.keep("board", scores(result) | costs(result))
+        if not journal.has(f"board/{images}"):
+            journal.keep(f"board/{images}", on_the_board(way, images))
     elif not journal.has(f"{name}/costs"):
         journal.keep(f"{name}/costs", costs(run_scenario(scenario(way, 1, *FEW), board=way.board)))
 
 
 def basis(seeds: range, journal: Journal) -> None:
-    """The logistic regressions, and how good the backbone was at what it was pre-trained on."""
+    """Logistic regression on each seed's pixels, and how good the backbone was at what it was pre-trained on."""
     for seed in seeds:
-        if not journal.has(f"regression/{seed}"):
-            journal.keep(f"regression/{seed}", faces.regressions(scenario(WAYS["sparse"], seed)))
-    if not journal.has("backbone"):
-        pretrained = prepare(scenario(WAYS["sparse"], 1), board="native").pretrained
-        assert pretrained is not None
-        journal.keep("backbone", pretrained.record.test_accuracy)
+        if journal.has(f"regression/{seed}") and journal.has("backbone"):
+            continue
+        prepared = prepare(scenario(WAYS["sparse"], seed), board="native")
+        assert prepared.augmentation is not None and prepared.pretrained is not None
+        train, test = prepared.augmentation.epoch(prepared.data.train, 0), prepared.data.test
+        model = LogisticRegression(max_iter=5000).fit(train.x / 255.0, train.labels)
+        journal.keep(f"regression/{seed}", float(model.score(test.x / 255.0, test.labels)))  # the classes are balanced
+        journal.keep("backbone", prepared.pretrained.record.test_accuracy)
 
 
 def grouped(number: float) -> str:
@@ -138,10 +165,17 @@ def grouped(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def board_of(kept: dict[str, Any]) -> dict[str, Any]:
+    """The longest run of the shipped way on the emulated part."""
+    runs = [value for key, value in kept.items() if key.startswith("board/")]
+    longest: dict[str, Any] = max(runs, key=lambda run: run["images"])
+    return longest
+
+
 def row(name: str, kept: dict[str, Any], seeds: range) -> str:
     """One line of the table."""
     runs = [kept[f"{name}/{seed}"] for seed in seeds]
-    cost = kept["board" if name == "sparse" else f"{name}/costs"]
+    cost = board_of(kept) if name == "sparse" else kept[f"{name}/costs"]
     running = statistics.mean(run["running"] for run in runs)
     cells = [grouped(cost[key]) for key in ("ram", "training", "flash", "forward", "backward", "update", "total")]
     part = "part" if cost["board"] == PART else "16 MB sibling"
@@ -151,29 +185,29 @@ def row(name: str, kept: dict[str, Any], seeds: range) -> str:
 
 def report(kept: dict[str, Any], seeds: range) -> str:
     """mobilenet.md."""
-    board, first = kept["board"], kept["sparse/1"]
-    same = "equal to the native build's, to the bit" if board["weights"] == first["weights"] else "**different**"
+    board = board_of(kept)
+    same = "equal to the native build's, to the bit" if board["weights"] == board["native"] else "**different**"
     regressions = [kept[f"regression/{seed}"] for seed in seeds]
-    measured = [name for name in WAYS if f"{name}/costs" in kept or name == "sparse"]
+    measured = [name for name in WAYS if all(f"{name}/{seed}" in kept for seed in seeds)]
+    measured = [name for name in measured if f"{name}/costs" in kept or name == "sparse"]
     sparse = statistics.mean(kept[f"sparse/{seed}"]["balanced"] for seed in seeds)
-    best = max(statistics.mean(pair[i] for pair in regressions) for i in (0, 1))
     lines = [
         "# One person against others with MobileNetV2-w0.35 at 128x128x3",
         "",
         "`PYTHONPATH=harness python benchmarks/faces/mobilenet.py --write`, `scenarios/faces_mobilenet.yaml`.",
         "",
-        f"Seed 1 of the sparse update, whole, on the emulated STM32F746G-DISCO: balanced accuracy"
-        f" {100 * board['balanced']:.1f} %, {grouped(board['ram'])} B of RAM",
-        f"(everything: image, weights in RAM, arena, link, bound of the stack), {grouped(board['flash'])} B of flash,"
-        f" {grouped(board['total'])} cycles a step;",
-        f"all of one ELF; its weights are {same}. Pre-trained backbone: {100 * kept['backbone']:.1f} % on the ten"
-        " classes of CIFAR-10.",
-        f"Mean of {len(seeds)} seeds: {100 * (sparse - best):.1f} points above the better logistic regression.",
+        f"Seed 1 of the sparse update on the emulated STM32F746G-DISCO: {grouped(board['ram'])} B of RAM (everything:"
+        " image, weights in RAM, arena,",
+        f"link, bound of the stack), {grouped(board['flash'])} B of flash, {grouped(board['total'])} cycles a step, all"
+        f" of one ELF (sha256 {board['firmware'][:12]}). After",
+        f"{board['images']} of the 100 training images its weights are {same}. Pre-trained backbone:"
+        f" {100 * kept['backbone']:.1f} % on the ten classes of CIFAR-10.",
+        f"Mean of {len(seeds)} seeds: {100 * (sparse - statistics.mean(regressions)):.1f} points above the logistic"
+        " regression on the same pixels.",
         "",
         "| on the same pixels | balanced accuracy, mean % | each seed |",
         "|---|---|---|",
-        f"| logistic regression | {faces.percent([pair[0] for pair in regressions])} |",
-        f"| logistic regression, tuned | {faces.percent([pair[1] for pair in regressions])} |",
+        f"| logistic regression | {faces.percent(regressions)} |",
         "",
         "| way | balanced accuracy, mean % | each seed | while training % | on the | RAM B | training B | flash B |"
         " forward | backward | update | cycles/step |",
@@ -192,6 +226,22 @@ def report(kept: dict[str, Any], seeds: range) -> str:
 
 
 NOTES = """
+What it says and what it does not:
+
+- Balanced accuracy on 150 augmented held-out images of each class after one pass over 50 augmented images of each
+  class at batch size 1. The backbone saw CIFAR-10 (2000 images) and no face; photographs of 30x32 and images of 32x32
+  are resized to 128x128, so the network has the size that is asked for and its images have not the detail.
+- The backbone is a weak one: 20 epochs of 2000 images. A longer pre-training, in grey, is what should be tried first.
+- The head reads centred inputs (docs/scenario.md, `centre_head`). Without that, the 1280 averages share so much that no
+  learning rate got above the logistic regression in a float32 simulation of the same steps.
+- The learning rate was chosen among four on draws of these images: slightly optimistic. The float32 simulation came to
+  74.9 %; what 8 bits cost is the rest.
+- The 150 positive test images are 8 photographs of one person, each varied 18 or 19 times: the seeds differ in
+  augmentation and in the others, not in the person. An interval from 300 images would be too narrow.
+- Photographs of a person share background and clothes in this set, in training and test alike, so identity need not
+  be read from the face.
+- Costs of full update, the last layers and float32 on the sibling: [benchmarks/memory](../memory/results.md), the same
+  network with ten classes.
 """
 
 
@@ -200,11 +250,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ways", nargs="*", metavar="WAY", help=f"of {', '.join(WAYS)}; none: only what is kept")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--images", type=int, default=100, help="training images on the emulated part, 2 to 100")
     parser.add_argument("--write", action="store_true", help="write mobilenet.md")
     given = parser.parse_args()
     journal, seeds = Journal(KEPT), range(1, given.seeds + 1)
     for name in given.ways:
-        measure(name, seeds, journal)
+        measure(name, seeds, given.images, journal)
     if given.write:
         basis(seeds, journal)
         (FOLDER / "mobilenet.md").write_text(report(journal.kept, seeds), encoding="utf-8")

@@ -11,7 +11,7 @@ from trainbed.planner.int8.plan import make_int8_plan
 from trainbed.planner.parameters import Arrays
 from trainbed.planner.plan import Plan, make_plan
 from trainbed.prepare_pow2 import plan_pow2
-from trainbed.quantise import input_numbers, quantise_data, quantise_parameters
+from trainbed.quantise import Vary, input_numbers, quantise_data, quantise_parameters
 from trainbed.scenario.scenario import Scenario, with_line
 from trainbed.update_scheme import scheme_within, techniques_of
 from trainbed.weights import float32_arrays
@@ -39,12 +39,13 @@ def in_numbers(
     given: bool,
     receive_bytes: int = 0,
     packs: bool = False,
+    vary: Vary | None = None,
     final: bool = True,
 ) -> InNumbers:
     """``weights``: float32, by name; ``given``: they are not the seeded generator's. ``receive_bytes``: of the frame
     with one sample, where an 8-bit plan may hold it in its arena. ``packs``: the board is an AVR, whose kernels want
-    frozen 8-bit weights their own way. ``final`` false: others will be trained, this is to see whether they could be.
-    Raises ScenarioError.
+    frozen 8-bit weights their own way. ``vary``: how epochs vary samples. ``final`` false: other weights will be
+    trained, this is to see whether they could be. Raises ScenarioError.
     """
     training, precision = scenario.training, scenario.precision
     inference = training.epochs == 0
@@ -89,5 +90,5 @@ def in_numbers(
             receive_bytes=receive_bytes,
             packs=packs,
         )
-    initial = quantise_parameters(int8, float32_arrays(weights), data, n_samples=n_samples)
+    initial = quantise_parameters(int8, float32_arrays(weights), data, n_samples=n_samples, vary=vary)
     return InNumbers(int8, initial, data, not inference)

@@ -183,6 +183,7 @@ def assemble(
         given=given is not None,
         receive_bytes=received,
         packs=board.core.startswith("avr"),
+        vary=augmentation.epoch if augmentation is not None else None,
         final=final,
     )
     plan, data = made.plan, made.data

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,9 @@ from trainbed.reference.int8.numbers import numbers_of
 from trainbed.reference.int8.twin import Int8Twin
 from trainbed.reference.twin import Twin
 from trainbed.weights import pairs_of
+
+Vary = Callable[[SampleSet, int], SampleSet]
+"""Samples as an epoch (0-based) trains them; each is varied by its place in the set."""
 
 _ERROR_ROUNDS = 4
 """A layer's errors depend on the scales of the layers behind it: the ranges settle from the head backwards."""
@@ -48,10 +51,16 @@ def input_numbers(data: Data) -> tuple[float, int]:
     return float(data.x_scale), round(float(-data.x_offset / data.x_scale))
 
 
-def quantise_parameters(plan: Int8Plan, weights: Mapping[str, F32], data: Data, *, n_samples: int) -> Arrays:
-    """Every field of a plan from float32 weights by name and the first ``n_samples`` of the training set."""
+def quantise_parameters(
+    plan: Int8Plan, weights: Mapping[str, F32], data: Data, *, n_samples: int, vary: Vary | None = None
+) -> Arrays:
+    """Every field of a plan from float32 weights by name and the first ``n_samples`` of the training set.
+
+    ``vary``: how the first epoch varies samples; means that a head is freed of are those it will read. None: not.
+    """
     x = data.train.x[:n_samples].reshape(-1, *plan.original.input_shape)
     ranges = _calibrate(plan, weights, data, n_samples=n_samples)
+    means = _means(plan, weights, data, n_samples=n_samples, vary=vary)
     arrays: dict[str, NDArray[Any]] = {}
     design = plan.design
     s_input = np.float32(plan.input_numbers[0])
@@ -59,6 +68,8 @@ def quantise_parameters(plan: Int8Plan, weights: Mapping[str, F32], data: Data, 
         layer = design.network.layer(field.layer)
         if field.what == "range":
             arrays[field.name] = ranges[layer.name]
+        elif field.what == "mean":
+            arrays[field.name] = means[layer.name]
         elif field.what == "error_range":
             arrays[field.name] = np.float32(1)
         elif field.dtype == "float32" and field.what in ("weights", "bias"):
@@ -113,6 +124,30 @@ def _calibrate(plan: Int8Plan, weights: Mapping[str, F32], data: Data, *, n_samp
         most = 6.0 if plan.design.graph.producer[owner].activation is Activation.RELU6 else np.inf
         ranges[owner] = np.array([min(lo, 0.0), min(max(hi, 0.0), most)], np.float32)
     return ranges
+
+
+def _means(
+    plan: Int8Plan, weights: Mapping[str, F32], data: Data, *, n_samples: int, vary: Vary | None
+) -> dict[str, F32]:
+    """Mean of each element of the centred conversions, from the float32 network."""
+    centred = [layer for layer in plan.design.network.layers if plan.design.is_centred(layer)]
+    if not centred:
+        return {}
+    network = plan.original
+    twin = Twin(network, loss=plan.loss, optimizer=Sgd(1.0), seed=0)
+    twin.set_weights(pairs_of(network, weights))
+    train = data.train
+    few = SampleSet(
+        x=train.x[:n_samples],
+        labels=None if train.labels is None else train.labels[:n_samples],
+        values=None if train.values is None else train.values[:n_samples],
+    )
+    shown = few if vary is None else vary(few, 0)
+    values = twin.tensors(data.inputs(shown).reshape(-1, *network.input_shape))
+    return {
+        layer.name: values[layer.inputs[0]].mean(axis=0, dtype=np.float64).reshape(-1).astype(np.float32)
+        for layer in centred
+    }
 
 
 def _observe_errors(plan: Int8Plan, arrays: Arrays, x: NDArray[np.uint8], t: F32) -> Arrays:

@@ -134,6 +134,17 @@ def test_gradients_nobody_uses_are_worked_out_only_if_asked_for_and_change_nothi
     assert whole.weights.sha256 == run(path, board="native").weights.sha256
 
 
+@pytest.mark.parametrize("board", ["stm32f746g_disco", "native"])
+def test_a_float32_head_that_reads_centred_inputs_has_the_twins_bits(board: str, tmp_path: Path) -> None:
+    path = write_case("wide", tmp_path)
+    path.write_text(path.read_text() + "quantisation: {centre_head: true}\n")
+    path.write_text(path.read_text().replace("precision: int8_qas", "precision: int8_qas, head: float32"))
+    means = {name: array for name, array in prepare(load_scenario(path)).initial.items() if name.endswith(".mean")}
+    assert {name: array.shape for name, array in means.items()} == {"global_avg_pool_1_float32.mean": (33,)}
+    assert all(array.any() for array in means.values())
+    run(path, board=board)
+
+
 def test_chains_are_as_long_as_they_need_to_be(tmp_path: Path) -> None:
     chains = [[layer.name for layer in step.chain] for step in plan_of(write_case("residual", tmp_path)).steps]
     assert [chain for chain in chains if chain] == [

@@ -9,8 +9,11 @@ from typing import get_args
 
 import pytest
 
+from trainbed.assets import asset_path
 from trainbed.boards import load_board
 from trainbed.errors import DoesNotFit
+from trainbed.link.frames import raw_bytes
+from trainbed.link.messages import TrainSamples, layout_of
 from trainbed.network.build import NetworkBuilder
 from trainbed.network.layers import INPUT, Kind, Layer, Network
 from trainbed.network.precision import Precision, SparseUpdate
@@ -21,6 +24,8 @@ from trainbed.planner.int8.plan import Int8Plan, make_int8_plan
 from trainbed.planner.int8.schemes import most_biases, with_update
 from trainbed.planner.int8.techniques import ALL_TECHNIQUES, TECHNIQUES, Techniques
 from trainbed.planner.memory import check_fit, estimated_ram
+from trainbed.scenario.loader import load_scenario
+from trainbed.scenario.network import resolve_network
 from trainbed.scenario.schema import Technique
 
 
@@ -170,3 +175,21 @@ def test_too_much_ram_is_refused_with_the_update_that_would_fit() -> None:
     with pytest.raises(DoesNotFit, match=rf"largest: .*; update: {{sparse: {{biases_of_last: {last}}}}} would fit: "):
         check_fit(whole, room, sample_bytes=0, link_bytes=2048)
     assert most_biases(whole, ram_of, room=1000) is None
+
+
+def test_the_shipped_mobilenet_trains_within_141_kilobytes_by_plan() -> None:
+    scenario = load_scenario(asset_path("scenarios") / "faces_mobilenet.yaml")
+    network = resolve_network(scenario)
+    assert (network.input_shape, len(network.parametric)) == ((128, 128, 3), 53)
+    frame = -(-raw_bytes(layout_of(TrainSamples).n_bytes + 128 * 128 * 3 + 4) // 4) * 4
+    plan = make_int8_plan(
+        network,
+        loss=scenario.training.loss,
+        optimizer=scenario.training.optimizer,
+        batch_size=scenario.training.batch_size,
+        precision=scenario.precision,
+        input_numbers=(1 / 255, 0),
+        receive_bytes=frame,
+    )
+    assert plan.training_bytes >= frame
+    assert estimated_ram(plan, load_board("stm32f746g_disco"), sample_bytes=0, link_bytes=1024) <= 141 * 1024

@@ -21,6 +21,8 @@ class Quantisation:
     """``fixed``: errors in [-1, 1]; ``ema``: their range follows training."""
     accumulators: str = "int32"
     """``int32``, or ``int16`` with a shift for each structure."""
+    centre_head: bool = False
+    """A float32 head reads its inputs less their mean over the calibration samples, varied as in the first epoch."""
     skip_zeros: bool = False
     """Dense layers on the network's input leave out what is zero in it: in int8_pow2, and in frozen layers of uint8 and
     mixed on AVR. Same bits, fewer cycles.

@@ -54,6 +54,8 @@ def unavailable(keys: ScenarioKeys) -> Iterator[tuple[KeyPath, str]]:
         for name in sorted(keys.quantisation.model_fields_set - known):
             has = ", ".join(sorted(known))
             yield ("quantisation", name), f"{training.precision} has no '{name}'; it has {has}"
+    if keys.quantisation is not None and keys.quantisation.centre_head and training.head != "float32":
+        yield ("quantisation", "centre_head"), "only a float32 head reads centred inputs; set training.head"
     if keys.pretrain is not None:
         if keys.pretrain.precision != "float32":
             yield ("pretrain", "precision"), f"the host trains in float32, not in '{keys.pretrain.precision}'"

@@ -249,6 +249,7 @@ class QuantisationKeys(Keys):
     error_range: Literal["fixed", "ema"] = "ema"
     accumulators: Literal["int32", "int16"] = "int32"
     calibration_samples: Count = 64
+    centre_head: bool = False
     skip_zeros: bool = False
 
 

@@ -186,7 +186,11 @@ class Int8Calls:
         y = call.take("float *y", self._places.value(step.layer.name))
         s = call.take("float s", f"{self._places.numbers(self._design.range_owner(source))}.scale")
         zero = self.zero(call, "zero", source)
-        call.lines.append(f"trn_i8_dequantise({x}, {y}, {step.layer.out_size}, {s}, {zero});")
+        n = step.layer.out_size
+        call.lines.append(f"trn_i8_dequantise({x}, {y}, {n}, {s}, {zero});")
+        if self._design.is_centred(step.layer):
+            mean = call.take("const float *mean", self._places.field(step.layer.name, "mean"))
+            call.lines += [f"for (trn_size_t i = 0; i < {n}; i++) {{", f"    {y}[i] -= {mean}[i];", "}"]
         return call
 
     def sources(self, layer: Layer) -> tuple[str, ...]:

@@ -24,7 +24,9 @@ class Int8Places(Places):
     def field(self, layer: str, what: str) -> str:
         """Address of a field of the parameters."""
         name = self._names.of(layer)
-        return {"weights": f"weights_{name}", "bias": f"biases_{name}"}.get(what, f"{what}_{name}")
+        return {"weights": f"weights_{name}", "bias": f"biases_{name}", "mean": f"means_{name}"}.get(
+            what, f"{what}_{name}"
+        )
 
     def sums(self, layer: Layer, what: str) -> str:
         """Address of accumulators of an 8-bit layer: weights, shift, bias."""

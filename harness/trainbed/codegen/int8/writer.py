@@ -67,7 +67,7 @@ class Int8Writer(Float32Writer):
         for field in self._plan.parameters.fields:
             if field.layer in self._int8.packed:
                 continue
-            if field.in_flash and field.what in ("weights", "bias"):
+            if field.in_flash and field.what in ("weights", "bias", "mean"):
                 name = self._int8_places.field(field.layer, field.what)
                 constants.append(define_constant(name, field, self._constants[field.name]))
             elif field.what == "scale" and field.shape and self._trains(field.layer):

@@ -86,6 +86,12 @@ class Design:
         """The layer computes in float32."""
         return layer.name in self._float or layer.kind is Kind.DEQUANTISE
 
+    def is_centred(self, layer: Layer) -> bool:
+        """A conversion whose outputs are freed of their mean, for the head."""
+        if layer.kind is not Kind.DEQUANTISE or not self.precision.quantisation.centre_head:
+            return False
+        return self.head in self.graph.consumers[layer.name]
+
     def holds_codes(self, tensor: str) -> bool:
         """The tensor's values are codes; else float32: of a float32 layer, or the sums of an 8-bit head."""
         if tensor == INPUT:

@@ -13,7 +13,8 @@ from trainbed.reference.pow2.numbers import ROWS
 
 
 def parameter_layout(design: Design, *, flash: bool = True, packed: frozenset[str] = frozenset()) -> ParameterLayout:
-    """Fields layer by layer: weights, bias, scale of the weights, range of the output, scale of the output's errors.
+    """Fields layer by layer: weights, bias, scale of the weights, mean that is taken away, range of the output, scale
+    of the output's errors.
 
     ``flash`` false: weights and biases lie in RAM, trained or not. What float32 layers train stands first in RAM, in
     one piece, as the float32 optimizers want it. ``packed``: layers whose dense and convolution weights lie in blocks
@@ -48,6 +49,8 @@ def _parameter_fields(design: Design) -> Iterator[Field]:
             yield Field(name, "weights", "int8", layer.weight_shape, in_flash=not share.channels)
             yield Field(name, "bias", "int32", (layer.n_biases,), in_flash=not bias_moves(design, layer))
             yield Field(name, "scale", "float32", scales, in_flash=not design.scale_moves(layer))
+        if design.is_centred(layer):
+            yield Field(name, "mean", "float32", (layer.out_size,), in_flash=True)
         if name in design.owners and design.table(name) is None:
             yield Field(name, "range", "float32", (2,), in_flash=not design.moves(name))
         if name in design.error_owners:

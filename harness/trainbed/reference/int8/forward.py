@@ -47,7 +47,10 @@ class Forward:
             inputs = [run.values[name] for name in sources]
             if layer.kind is Kind.DEQUANTISE:
                 numbers = self._state.numbers[self._design.range_owner(sources[0])]
-                run.values[layer.name] = elementwise.dequantise(inputs[0], s=float(numbers.scale), zero=numbers.zero)
+                values = elementwise.dequantise(inputs[0], s=float(numbers.scale), zero=numbers.zero)
+                if self._design.is_centred(layer):
+                    values = values - self._arrays[f"{layer.name}.mean"].reshape(layer.out_shape)
+                run.values[layer.name] = values
             elif self._design.is_float(layer):
                 run.values[layer.name] = self._float(layer, inputs, run)
             else:
