@@ -116,7 +116,7 @@ TRN_KERNEL trn_i8_window3_t trn_i8_window3_pack(const int8_t *w, trn_size_t next
             low = trn_i8_load_half(w + 3 * u * next) | middle << 16;
             high = middle | trn_i8_load_half(w + (3 * u + 2) * next) << 16;
         }
-        const uint32_t pairs[4] = {trn_i8_sxtab16(0, low), trn_i8_sxtab16(0, high), trn_i8_sxtab16_ror8(0, low), trn_i8_sxtab16_ror8(0, high)};
+        const uint32_t pairs[4] = {trn_i8_sxtb16(low), trn_i8_sxtb16(high), trn_i8_sxtb16_ror8(low), trn_i8_sxtb16_ror8(high)};
         TRN_EACH(i, 4, k.w[u][i] = trn_i8_park(pairs[i]););
         if (zero != 0) {
             TRN_EACH(i, 2, sum[i] += (int16_t)pairs[2 * i] + ((int32_t)pairs[2 * i] >> 16) + ((int32_t)pairs[2 * i + 1] >> 16););
