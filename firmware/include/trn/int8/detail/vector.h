@@ -24,7 +24,8 @@
     "smlad %[" A3 "], %[q], %[v], %[" A3 "]\n\t"
 /* Eight columns of the rows numbered A and B (as text): errors 0 and 2 of four, or 1 and 3. */
 #define TRN_I8_DOWN_ROWS(A, B, TURN)                                  \
-    "ldr.w %[v], [%[e]]\n\t"                                          \
+    "vmov %[v], %[e]\n\t"                                            \
+    "ldr.w %[v], [%[v]]\n\t"                                          \
     "ldr.w %[p], [%[w], %[n]*" A "]\n\t"                              \
     "ldr.w %[q], [%[w], %[n]*" B "]\n\t"                              \
     "sxtb16 %[v], %[v]" TURN "\n\t"                                   \
@@ -35,22 +36,24 @@
 
 #if TRN_I8_OUTER_SIMD
 
-/* acc[c] += sum over `fours` (at least 1) times four rows of w[o next + c] e[o], c < 8; 4 next in reach of an immediate offset. The turns left
- * wait in a float register. */
+/* acc[c] += sum over `fours` (at least 1) times four rows of w[o next + c] e[o], c < 8; 4 next in reach of an immediate offset. The errors and
+ * the turns left wait in float registers. */
 TRN_KERNEL void trn_i8_down_fours(int32_t acc[8], const int8_t *w, const int8_t *e, trn_size_t next, trn_size_t fours)
 {
     uint32_t p, q, t, v;
-    float turns = trn_i8_park((uint32_t)fours);
+    float turns = trn_i8_park((uint32_t)fours), at = trn_i8_park((uint32_t)e);
     __asm__ volatile(".p2align 2\n"
                      "1:\n\t" TRN_I8_DOWN_ROWS("0", "2", "") TRN_I8_DOWN_ROWS("1", "3", ", ror #8")
+                     "vmov %[p], %[e]\n\t"
                      "vmov %[v], %[turns]\n\t"
                      "addw %[w], %[w], %[n]*4\n\t"
-                     "add.w %[e], %[e], #4\n\t"
+                     "add.w %[p], %[p], #4\n\t"
                      "subs.w %[v], %[v], #1\n\t"
+                     "vmov %[e], %[p]\n\t"
                      "vmov %[turns], %[v]\n\t"
                      "bne.n 1b"
                      : [a0] "+r"(acc[0]), [a1] "+r"(acc[1]), [a2] "+r"(acc[2]), [a3] "+r"(acc[3]), [b0] "+r"(acc[4]), [b1] "+r"(acc[5]),
-                       [b2] "+r"(acc[6]), [b3] "+r"(acc[7]), [w] "+r"(w), [e] "+r"(e), [turns] "+t"(turns), [p] "=&r"(p), [q] "=&r"(q),
+                       [b2] "+r"(acc[6]), [b3] "+r"(acc[7]), [w] "+r"(w), [e] "+t"(at), [turns] "+t"(turns), [p] "=&r"(p), [q] "=&r"(q),
                        [t] "=&r"(t), [v] "=&r"(v)
                      : [n] "n"(next)
                      : "memory", "cc");
