@@ -131,10 +131,12 @@ TRN_KERNEL void trn_i8_depthwise_row(const trn_i8_rows_t *rows, const int8_t *w,
 {
 #if TRN_I8_SIMD
     const bool fits = s.in_c == s.out_c && trn_i8_reaches(2 * s.in_c) && !trn_i8_shifts(out, s.out_c);
-    if (fits && trn_i8_window3_fits(s)) {
+#if TRN_I8_OUTER_SIMD
+    if (trn_i8_window3_fits(s) && fits) {
         trn_i8_depthwise_pairs(rows, w, b, y, s, z_x, out);
         return;
     }
+#endif
     const trn_size_t fours = fits ? s.out_c / 4 * 4 : 0;
     if (fours > 0) {
         trn_i8_depthwise_fours(rows, w, b, y, s, z_x, out, fours);
@@ -179,8 +181,9 @@ TRN_KERNEL void trn_i8_depthwise_conv2d_forward(const uint8_t *x, const int8_t *
 #if TRN_I8_OUTER_SIMD
     if (trn_i8_window3_fits(s)) {
         if (__builtin_expect(trn_i8_shifts(out, s.out_c), 0)) {
-            const trn_window_t window = s;
-            trn_i8_depthwise_forward_any(x, w, b, y, &window, z_x, &out);
+            const trn_window_t window = s; /* copies: what has an address stays in memory everywhere */
+            const trn_i8_output_t then = out;
+            trn_i8_depthwise_forward_any(x, w, b, y, &window, z_x, &then);
         } else {
             const trn_i8_sink_t to = {.kind = TRN_I8_TO_CODES, .y = y, .output = out, .scale = *out.scale};
             trn_i8_window3(x, w, s.out_c, b, s, false, z_x, to);
