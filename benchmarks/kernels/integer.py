@@ -8,8 +8,22 @@ from dataclasses import dataclass
 FORWARD = (5 + 8 + 8) / 16
 """Cycles per product of a 2 x 2 block of four terms on the Cortex-M4: 4 loads and one to start, 8 times two bytes of
 a word taken apart, 8 SMLAD. Weights and activations as they lie in memory: nothing is packed."""
+FORWARD_ONE = (4 + 6 + 4) / 8
+"""Of one pixel and two filters: 3 loads, 6 to take apart, 4 SMLAD."""
 WEIGHTS = (5 + 3 + 6 + 8) / 16
 """Of 2 filters x 4 channels over two pixels: 4 loads, errors paired (3), inputs paired (6), 8 SMLAD."""
+WINDOW = (8 + 3 + 6 + 4 + 16) / 24
+"""A row of taps of 2 channels x 4 outputs: 6 loads in two groups, columns paired (3) and taken apart (6), 4 words of
+weights from float registers, 16 products. Three columns of four outputs make no more than one SMLAD and one single
+product for each."""
+WINDOW_WEIGHTS = (5 + 2 + 6 + 8) / 12
+"""The same rows over two pixels: 4 loads, 2 to pair, 6 to take apart, 8 products; the column before is still there."""
+DOWN = (4 + 3 + 2 * 10 + 1) / 16
+"""Input gradient of a dense layer: 8 columns x 2 rows: 5 loads in two groups, bytes of the rows paired (2 + 4 for four
+columns), 8 SMLAD, the errors taken apart. A weight is used once, so nothing is shared but the errors."""
+ACROSS = (5 + 4 + 4) / 4
+"""Weight gradient of a dense layer, one sample: each product is a 32-bit sum loaded, added to and stored: four loads
+(one cycle to start them), four products, four stores. No packing helps; only rows whose error is 0 are skipped."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,27 @@ def _conv(size: int, in_c: int, out_c: int) -> list[Case]:
     ]
 
 
+def _few(
+    in_h: int, in_w: int, in_c: int, out_c: int, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1)
+) -> list[Case]:
+    """First layers, with input channels that do not fill a word."""
+    out = [-(-size // step) for size, step in zip((in_h, in_w), stride, strict=True)]
+    pad = [max((o - 1) * t + k - size, 0) // 2 for o, t, k, size in zip(out, stride, kernel, (in_h, in_w), strict=True)]
+    values = (in_h, in_w, in_c, *out, out_c, *kernel, *stride, *pad)
+    s = f"((trn_window_t){{{', '.join(map(str, values))}}})"
+    n = out[0] * out[1] * out_c * kernel[0] * kernel[1] * in_c
+    name = f"{kernel[0]}x{kernel[1]}/{stride[1]} {in_h}x{in_w}x{in_c}->{out_c}"
+    return [
+        Case(f"conv2d forward {name}", f"trn_i8_conv2d_forward(x, w, b, y, {s}, 0, {OUT})", n, FORWARD),
+        Case(
+            f"conv2d weights {name}",
+            f"trn_i8_conv2d_backward_weights(x, e, gw, gb, {s}, 0, TRN_I8_ALL, {in_c})",
+            n,
+            WEIGHTS,
+        ),
+    ]
+
+
 def _pointwise(pixels: int, in_c: int, out_c: int) -> list[Case]:
     s, n, name = f"{pixels}, {in_c}, {out_c}", pixels * in_c * out_c, f"{pixels}px {in_c}->{out_c}"
     return [
@@ -92,16 +127,20 @@ def _pointwise(pixels: int, in_c: int, out_c: int) -> list[Case]:
 
 def _depthwise(size: int, channels: int, stride: int = 1) -> list[Case]:
     s, n = window(size, channels, channels, 3, stride), (-(-size // stride)) ** 2 * 9 * channels
-    name = f"3x3/{stride} {size}x{size}x{channels}"
+    name, row = f"3x3/{stride} {size}x{size}x{channels}", WINDOW if stride == 1 else 0.0
     return [
-        Case(f"depthwise forward {name}", f"trn_i8_depthwise_conv2d_forward(x, w, b, y, {s}, 0, {OUT})", n),
+        Case(f"depthwise forward {name}", f"trn_i8_depthwise_conv2d_forward(x, w, b, y, {s}, 0, {OUT})", n, row),
         Case(
-            f"depthwise input {name}", f"trn_i8_depthwise_conv2d_backward_input(w, e, dx, {s}, {ERROR}, TRN_I8_ALL)", n
+            f"depthwise input {name}",
+            f"trn_i8_depthwise_conv2d_backward_input(w, e, dx, {s}, {ERROR}, TRN_I8_ALL)",
+            n,
+            row,
         ),
         Case(
             f"depthwise weights {name}",
             f"trn_i8_depthwise_conv2d_backward_weights(x, e, gw, gb, {s}, 0, TRN_I8_ALL)",
             n,
+            WINDOW_WEIGHTS if stride == 1 else 0.0,
         ),
     ]
 
@@ -109,9 +148,14 @@ def _depthwise(size: int, channels: int, stride: int = 1) -> list[Case]:
 def _dense(n_in: int, n_out: int) -> list[Case]:
     s, n, name = f"{n_in}, {n_out}", n_in * n_out, f"{n_in}->{n_out}"
     return [
-        Case(f"dense forward {name}", f"trn_i8_dense_forward(x, w, b, y, {s}, 0, {OUT})", n),
-        Case(f"dense input {name}", f"trn_i8_dense_backward_input(w, e, dx, {s}, {ERROR}, TRN_I8_ALL)", n),
-        Case(f"dense weights {name}", f"trn_i8_dense_backward_weights(x, e, gw, gb, {s}, 0, TRN_I8_ALL, {n_in})", n),
+        Case(f"dense forward {name}", f"trn_i8_dense_forward(x, w, b, y, {s}, 0, {OUT})", n, FORWARD_ONE),
+        Case(f"dense input {name}", f"trn_i8_dense_backward_input(w, e, dx, {s}, {ERROR}, TRN_I8_ALL)", n, DOWN),
+        Case(
+            f"dense weights {name}",
+            f"trn_i8_dense_backward_weights(x, e, gw, gb, {s}, 0, TRN_I8_ALL, {n_in})",
+            n,
+            ACROSS,
+        ),
     ]
 
 
@@ -121,6 +165,8 @@ CASES: list[Case] = [
     *_conv(8, 16, 16),
     *_conv(16, 16, 16),
     *_conv(8, 32, 32),
+    *_few(28, 28, 1, 8, (3, 3)),
+    *_few(1, 512, 2, 12, (1, 16), (1, 4)),
     *_pointwise(64, 16, 16),
     *_pointwise(256, 16, 32),
     *_pointwise(64, 32, 32),

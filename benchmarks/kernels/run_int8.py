@@ -2,6 +2,7 @@
 """Cycles of the 8-bit training kernels on the core models, beside the floor of their inner loops.
 
     PYTHONPATH=harness python benchmarks/kernels/run_int8.py [--core m4|m7|m0plus|m3] [--no-simd] [--only conv]
+    PYTHONPATH=harness python benchmarks/kernels/run_int8.py --tables     # those of README.md, of three cores
 
 The counts are those of the block hook that every run uses, at zero wait states. Products are nominal: padding counts,
 as in the published figures of other libraries. Packing, transposition, requantisation and borders are inside.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,53 @@ class Machine:
         return int(self._counter.cycles - before)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Of one core: cycles of each case and of each part of a sample of conv311k, bytes of code."""
+
+    cycles: dict[str, int]
+    parts: dict[str, float]
+    code: dict[str, int]
+
+
+def measure(core: str) -> Measured:
+    """Everything, on one core."""
+    with tempfile.TemporaryDirectory() as scratch:
+        functions, segments = load(build(Path(scratch), core, "O2", []))
+    machine = Machine(core, functions, segments)
+    cycles = {case.name: machine.cycles(case.symbol) for case in CASES}
+    parts = {part: machine.cycles(f"conv311k_{part}") / (8 if part == "update" else 1) for part in CONV311K}
+    return Measured(cycles, parts, {case.name: functions[case.symbol][1] for case in CASES})
+
+
+def tables() -> str:
+    """The tables of README.md."""
+    m4, m7, m0 = (measure(core) for core in ("m4", "m7", "m0plus"))
+    lines = ["| kernel | products | M4F cycles | per product | floor of the loop | M7 per product | M0+ per product |"]
+    lines[0] += " M4F code bytes |\n|---|---|---|---|---|---|---|---|"
+    forward = ["| kernel | products | M7 cycles | per product | M4F per product |\n|---|---|---|---|---|"]
+    for case in CASES:
+        name, n = case.name, case.products
+        each = [f"{core.cycles[name] / n:.2f}" for core in (m4, m7, m0)]
+        if name.startswith("mobilenetv2"):
+            short = name.removeprefix("mobilenetv2-w0.35 ")
+            forward.append(f"| {short} | {n} | {m7.cycles[name]} | {each[1]} | {each[0]} |")
+        elif not name.startswith("float32"):
+            floor = f"{case.floor:.2f}" if case.floor else ""
+            row = (name, n, m4.cycles[name], each[0], floor, *each[1:], m4.code[name])
+            lines.append(f"| {' | '.join(map(str, row))} |")
+    sample = ["| conv311k, cycles per sample | M4F | per product | M7 | per product | M0+ | per product |"]
+    sample[0] += "\n|---|---|---|---|---|---|---|"
+    for part in (*CONV311K, "total"):
+        cells = []
+        for core in (m4, m7, m0):
+            total = sum(core.parts.values()) if part == "total" else core.parts[part]
+            products = sum(PRODUCTS_311K.values()) if part == "total" else PRODUCTS_311K.get(part)
+            cells += [f"{total:.0f}", f"{total / products:.2f}" if products else ""]
+        sample.append(f"| {part} | {' | '.join(cells)} |")
+    return "\n\n".join("\n".join(table) for table in (lines, sample, forward))
+
+
 def main() -> None:
     """Prints one line per kernel, then the training step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -86,7 +135,11 @@ def main() -> None:
     parser.add_argument("--optimize", default="O2")
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--keep", type=Path, help="folder that keeps source and ELF")
+    parser.add_argument("--tables", action="store_true", help="the tables of README.md, of three cores")
     arguments = parser.parse_args()
+    if arguments.tables:
+        print(tables())
+        return
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cycles, memory and energy of training on the emulated boards: the network of conv311k and the CWRU one."""
+"""Cycles, memory and energy of training on the emulated boards: conv311k, CWRU, and other networks beside float32."""
 
 from __future__ import annotations
 
@@ -66,6 +66,8 @@ def _cases() -> tuple[Case, ...]:
         Case("cwru", nano, "uint8, int16 sums", _NARROW),
         Case("cwru", teensy, "float32 fused", fused),
         Case("cwru", pico, "float32", _FLOAT),
+        *(Case(network, nano, "float32", _FLOAT) for network in ("digits", "mnist", "imu", "kws")),
+        *(Case(network, nano, "uint8") for network in ("digits", "mnist", "imu", "kws")),
     )
 
 

@@ -73,12 +73,20 @@ def output_of(case: Case, sums: Array, o: Options, rng: np.random.Generator, nam
 
 
 def error_of(
-    case: Case, sums: Array, o: Options, rng: np.random.Generator, *, identity: bool = False, name: str = "dx"
+    case: Case,
+    sums: Array,
+    o: Options,
+    rng: np.random.Generator,
+    *,
+    identity: bool = False,
+    name: str = "dx",
+    own: Array | None = None,
 ) -> str:
-    """Adds dx, its mask, scale and range; the C expression of a trn_i8_error_t. ``sums [H, W, C]``."""
+    """Adds dx, its mask, scale and range; the C expression of a trn_i8_error_t. ``sums [H, W, C]``, ``own``: y."""
     scale = None if identity else make_scale(_spread(sums, 200 * o.factor))
     y = codes(rng, sums.shape, np.uint8)
     y[rng.random(sums.shape) < 0.3] = o.zero_x
+    y = y if own is None else own
     hi = 180 if o.relu == "relu6" else 256
     passes = None if o.mask == "none" else elementwise.passes(y, lo=o.zero_x, hi=hi)
     before = codes(rng, sums.shape, np.int8)
@@ -235,7 +243,8 @@ def pools(shape: Shape, o: Options, seed: int) -> Case:
     case.add("y", np.zeros_like(y[0]), y[0])
     case.add("index", np.zeros_like(index[0]), index[0])
     case.add("y2", np.zeros_like(y[0]), y[0])
-    error = error_of(case, pool.max_pool_input_sums(index, e[None], window, in_hw)[0], o, rng, identity=True)
+    taken = pool.max_pool_input_sums(index, e[None], window, in_hw)[0]
+    error = error_of(case, taken, o, rng, identity=True, own=x)
     sums = pool.avg_pool_sums(x[None], window, shape.out_hw, zero=o.zero_x)[0]
     out, mean = output_of(case, sums, o, rng)
     case.add("mean", np.zeros_like(mean), mean)

@@ -101,6 +101,71 @@ __attribute__((unused)) static TRN_NOINLINE void trn_i8_conv2d_forward_any(const
 
 #endif
 
+#if TRN_I8_SIMD
+
+/* Bytes of a patch at most. */
+#define TRN_I8_PATCH_MOST 128
+
+/* True if taps are gathered before they are multiplied: a row of them would not fill two words, but all of them do. */
+TRN_KERNEL bool trn_i8_conv2d_gathers(trn_window_t s)
+{
+    const trn_size_t taps = (trn_size_t)s.kernel_h * s.kernel_w * s.in_c;
+    return s.kernel_h > 1 && s.kernel_w * s.in_c < 8 && taps >= 8 && taps <= TRN_I8_PATCH_MOST;
+}
+
+/* The inputs under output (i, j), in the order of the weights; those outside are the code of 0. */
+TRN_KERNEL void trn_i8_conv2d_patch(const uint8_t *x, uint8_t *patch, trn_window_t s, int32_t zero, trn_size_t i, trn_size_t j)
+{
+    const trn_size_t run = (trn_size_t)s.kernel_w * s.in_c;
+    const trn_run_t rows = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
+    const trn_run_t columns = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
+    const uint8_t *from = x + (rows.at * s.in_w + columns.at) * s.in_c;
+    uint8_t *to = patch + rows.first * run;
+    if (rows.count < s.kernel_h || columns.count < s.kernel_w) {
+        __builtin_memset(patch, (int)zero, (size_t)(s.kernel_h * run));
+    }
+    for (trn_size_t u = rows.count; u > 0; u--) {
+        if (columns.count == s.kernel_w) {
+            __builtin_memcpy(to, from, (size_t)run);
+        } else {
+            for (trn_size_t k = 0; k < columns.count * s.in_c; k++) {
+                to[columns.first * s.in_c + k] = from[k];
+            }
+        }
+        from += s.in_w * s.in_c;
+        to += run;
+    }
+}
+
+/* Outputs two by two, whatever their rows, from patches. */
+TRN_KERNEL void trn_i8_conv2d_gathered(const uint8_t *x, const int8_t *w, const int32_t *b, trn_window_t s, int32_t zero, trn_i8_sink_t to)
+{
+    const trn_size_t taps = (trn_size_t)s.kernel_h * s.kernel_w * s.in_c, even = s.out_c / 2 * 2, n = (trn_size_t)s.out_h * s.out_w;
+    uint8_t patch[2 * TRN_I8_PATCH_MOST] __attribute__((aligned(4)));
+    const trn_i8_codes_t codes = {patch, TRN_I8_WORDS(taps), false, zero};
+    const trn_window_t one = {1, 1, s.in_c, 1, 1, s.out_c, s.kernel_h, s.kernel_w, 1, 1, 0, 0};
+    trn_size_t i = 0, j = 0;
+    for (trn_size_t p = 0; p < n; p += 2) {
+        const trn_size_t first = trn_min(p, n - 2);
+        if (first < p) { /* the last of an odd number comes second, beside the one before */
+            __builtin_memcpy(patch, patch + codes.next, (size_t)taps);
+        }
+        for (trn_size_t k = p - first; k < 2; k++) {
+            trn_i8_conv2d_patch(x, patch + k * codes.next, s, zero, i, j);
+            if (++j == s.out_w) {
+                j = 0;
+                i++;
+            }
+        }
+        trn_i8_conv2d_filters(codes, w, b, one, to, 1, taps, first * s.out_c, 2, 1, 0, even, 2);
+        if (even < s.out_c) {
+            trn_i8_conv2d_filters(codes, w + even * taps, b + even, one, to, 1, taps, first * s.out_c, 2, 1, even, s.out_c, 1);
+        }
+    }
+}
+
+#endif
+
 /* y[i, j, o] = out(b[o] + sum over u, v, c of w[o, u, v, c] (x[i stride_h + u - pad_top, j stride_w + v - pad_left, c] - z_x)) */
 TRN_KERNEL void trn_i8_conv2d_forward(const uint8_t *x, const int8_t *w, const int32_t *b, uint8_t *y, trn_window_t s, int32_t z_x,
                                       trn_i8_output_t out)
@@ -108,6 +173,10 @@ TRN_KERNEL void trn_i8_conv2d_forward(const uint8_t *x, const int8_t *w, const i
 #if TRN_I8_SIMD
     if (__builtin_expect(trn_i8_shifts(out, s.out_c), 0)) {
         trn_i8_conv2d_forward_any(x, w, b, y, &s, z_x, &out);
+        return;
+    }
+    if (trn_i8_conv2d_gathers(s) && s.out_h * s.out_w > 1) {
+        trn_i8_conv2d_gathered(x, w, b, s, z_x, (trn_i8_sink_t){.kind = TRN_I8_TO_CODES, .y = y, .output = out, .scale = *out.scale});
         return;
     }
 #endif

@@ -131,10 +131,12 @@ TRN_KERNEL void trn_i8_depthwise_row(const trn_i8_rows_t *rows, const int8_t *w,
 {
 #if TRN_I8_SIMD
     const bool fits = s.in_c == s.out_c && trn_i8_reaches(2 * s.in_c) && !trn_i8_shifts(out, s.out_c);
-    if (fits && trn_i8_window3_fits(s)) {
+#if TRN_I8_OUTER_SIMD
+    if (trn_i8_window3_fits(s) && fits) {
         trn_i8_depthwise_pairs(rows, w, b, y, s, z_x, out);
         return;
     }
+#endif
     const trn_size_t fours = fits ? s.out_c / 4 * 4 : 0;
     if (fours > 0) {
         trn_i8_depthwise_fours(rows, w, b, y, s, z_x, out, fours);
@@ -179,7 +181,9 @@ TRN_KERNEL void trn_i8_depthwise_conv2d_forward(const uint8_t *x, const int8_t *
 #if TRN_I8_OUTER_SIMD
     if (trn_i8_window3_fits(s)) {
         if (__builtin_expect(trn_i8_shifts(out, s.out_c), 0)) {
-            trn_i8_depthwise_forward_any(x, w, b, y, &s, z_x, &out);
+            const trn_window_t window = s; /* copies: what has an address stays in memory everywhere */
+            const trn_i8_output_t then = out;
+            trn_i8_depthwise_forward_any(x, w, b, y, &window, z_x, &then);
         } else {
             const trn_i8_sink_t to = {.kind = TRN_I8_TO_CODES, .y = y, .output = out, .scale = *out.scale};
             trn_i8_window3(x, w, s.out_c, b, s, false, z_x, to);
@@ -313,7 +317,9 @@ TRN_KERNEL void trn_i8_depthwise_conv2d_backward_input(const int8_t *w, const in
                                (int16_t)(s.kernel_h - 1 - s.pad_top), (int16_t)(s.kernel_w - 1 - s.pad_left)};
     if (fits && trn_i8_window3_fits(back) && (!error.accumulate || s.in_w % 4 == 0)) { /* a convolution with the taps in reverse */
         if (__builtin_expect(scale.shift != 0, 0)) {
-            trn_i8_depthwise_input_any(w, e, dx, &s, &error);
+            const trn_window_t window = s;
+            const trn_i8_error_t then = error;
+            trn_i8_depthwise_input_any(w, e, dx, &window, &then);
         } else {
             to.scale.shift = 0;
             trn_i8_window3((const uint8_t *)e, w + 8 * s.out_c, -s.out_c, NULL, back, true, 0, to);

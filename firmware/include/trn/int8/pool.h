@@ -155,8 +155,8 @@ TRN_KERNEL bool trn_i8_pool_tiles(trn_window_t s)
            s.in_w == s.out_w * s.stride_w;
 }
 
-/* dx[a, b, c] = error(sum of e[i, j, c] over the windows i, j whose maximum was at a, b), index as the forward pass left it. With
- * error.scale NULL dx keeps the scale of e. */
+/* dx[a, b, c] = error(sum of e[i, j, c] over the windows i, j whose maximum was at a, b), index as the forward pass left it and
+ * error.y, if given, the x it saw. With error.scale NULL dx keeps the scale of e. */
 TRN_KERNEL void trn_i8_max_pool_backward(const uint8_t *index, const int8_t *e, int8_t *dx, trn_window_t s, trn_i8_error_t error)
 {
 #if TRN_I8_SIMD

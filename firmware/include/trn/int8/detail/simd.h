@@ -95,6 +95,22 @@ TRN_KERNEL uint32_t trn_i8_uxtab16_ror8(uint32_t a, uint32_t b)
     return d;
 }
 
+/* Bytes 0 and 2 (or 1 and 3) as halves, signed. */
+TRN_KERNEL uint32_t trn_i8_sxtb16(uint32_t a)
+{
+    uint32_t d;
+    __asm__("sxtb16 %0, %1" : "=r"(d) : "r"(a));
+    return d;
+}
+
+TRN_KERNEL uint32_t trn_i8_sxtb16_ror8(uint32_t a)
+{
+    uint32_t d;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(d) : "r"(a));
+    return d;
+}
+
+/* Bytes 0 and 2, unsigned. */
 TRN_KERNEL uint32_t trn_i8_uxtb16(uint32_t a)
 {
     uint32_t d;

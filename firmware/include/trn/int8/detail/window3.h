@@ -29,35 +29,36 @@ TRN_KERNEL bool trn_i8_window3_fits(trn_window_t s)
 /* Words of code, all of them, so that loads overlap on the Cortex-M4; taken apart and multiplied in turn for the Cortex-M7. */
 #define TRN_I8_W3_ROW(TAKE, FIRST, LAST)             \
     ".p2align 2\n\t" FIRST                           \
-    "ldrh.w %[u], [%[t], %[c]]\n\t"                  \
+    "ldrh.w %[v], [%[t], %[c]]\n\t"                  \
     "ldrh.w %[q], [%[t], %[c]*2]\n\t"                \
     "ldrh.w %[r], [%[t], %[c]*4]\n\t"                \
+    "pkhbt %[p], %[p], %[v], lsl #16\n\t"            \
+    "ldrh.w %[v], [%[t], %[c]*3]\n\t"                \
+    LAST                                             \
+    "pkhbt %[q], %[q], %[v], lsl #16\n\t"            \
     "vmov %[v], %[w0]\n\t"                           \
-    "pkhbt %[p], %[p], %[u], lsl #16\n\t"            \
-    "ldrh.w %[u], [%[t], %[c]*3]\n\t" LAST           \
-    "pkhbt %[q], %[q], %[u], lsl #16\n\t"            \
     "pkhbt %[r], %[r], %[t], lsl #16\n\t"            \
     TAKE("%[t]", "%[p]")                             \
-    TAKE("%[u]", "%[q]")                             \
-    "smlad %[a0], %[t], %[v], %[a0]\n\t"             \
     TAKE("%[p]", "%[p], ror #8")                     \
+    "smlad %[a0], %[t], %[v], %[a0]\n\t"             \
     "smlatb %[a1], %[t], %[v], %[a1]\n\t"            \
-    TAKE("%[t]", "%[r]")                             \
-    "smlad %[a2], %[u], %[v], %[a2]\n\t"             \
-    "smlatb %[a3], %[u], %[v], %[a3]\n\t"            \
-    "vmov %[v], %[w1]\n\t"                           \
+    TAKE("%[t]", "%[q]")                             \
     TAKE("%[q]", "%[q], ror #8")                     \
-    "smlabt %[a0], %[u], %[v], %[a0]\n\t"            \
-    "smlad %[a1], %[u], %[v], %[a1]\n\t"             \
-    "vmov %[u], %[w2]\n\t"                           \
+    "smlad %[a2], %[t], %[v], %[a2]\n\t"             \
+    "smlatb %[a3], %[t], %[v], %[a3]\n\t"            \
+    "vmov %[v], %[w1]\n\t"                           \
+    "smlabt %[a0], %[t], %[v], %[a0]\n\t"            \
+    "smlad %[a1], %[t], %[v], %[a1]\n\t"             \
+    TAKE("%[t]", "%[r]")                             \
+    TAKE("%[r]", "%[r], ror #8")                     \
     "smlabt %[a2], %[t], %[v], %[a2]\n\t"            \
     "smlad %[a3], %[t], %[v], %[a3]\n\t"             \
-    TAKE("%[r]", "%[r], ror #8")                     \
-    "smlad %[b0], %[p], %[u], %[b0]\n\t"             \
+    "vmov %[t], %[w2]\n\t"                           \
     "vmov %[v], %[w3]\n\t"                           \
-    "smlatb %[b1], %[p], %[u], %[b1]\n\t"            \
-    "smlad %[b2], %[q], %[u], %[b2]\n\t"             \
-    "smlatb %[b3], %[q], %[u], %[b3]\n\t"            \
+    "smlad %[b0], %[p], %[t], %[b0]\n\t"             \
+    "smlatb %[b1], %[p], %[t], %[b1]\n\t"            \
+    "smlad %[b2], %[q], %[t], %[b2]\n\t"             \
+    "smlatb %[b3], %[q], %[t], %[b3]\n\t"            \
     "smlabt %[b0], %[q], %[v], %[b0]\n\t"            \
     "smlad %[b1], %[q], %[v], %[b1]\n\t"             \
     "smlabt %[b2], %[r], %[v], %[b2]\n\t"            \
@@ -66,7 +67,7 @@ TRN_KERNEL bool trn_i8_window3_fits(trn_window_t s)
     __asm__ volatile(TRN_I8_W3_ROW(TAKE, FIRST, LAST)                                                                              \
                      : [a0] "+r"(acc[0]), [a1] "+r"(acc[2]), [a2] "+r"(acc[4]), [a3] "+r"(acc[6]), [b0] "+r"(acc[1]),             \
                        [b1] "+r"(acc[3]), [b2] "+r"(acc[5]), [b3] "+r"(acc[7]), [t] "+r"(x), [p] "=&r"(p), [q] "=&r"(q),          \
-                       [r] "=&r"(r), [u] "=&r"(u), [v] "=&r"(v)                                                                   \
+                       [r] "=&r"(r), [v] "=&r"(v)                                                                                 \
                      : [w0] "t"(w[0]), [w1] "t"(w[1]), [w2] "t"(w[2]), [w3] "t"(w[3]), [z] "t"(edge), [c] "n"(channels)           \
                      : "memory")
 
@@ -74,7 +75,7 @@ TRN_KERNEL bool trn_i8_window3_fits(trn_window_t s)
 TRN_KERNEL void trn_i8_window3_taps(int32_t acc[8], const uint8_t *x, const float w[4], trn_size_t channels, bool is_signed, float edge,
                                     bool left, bool right)
 {
-    uint32_t p, q, r, u, v;
+    uint32_t p, q, r, v;
     if (is_signed) {
         if (left && right) {
             TRN_I8_W3_ASM(TRN_I8_TAKE_SIGNED, TRN_I8_W3_FIRST_OUT, TRN_I8_W3_LAST_OUT);
@@ -116,7 +117,7 @@ TRN_KERNEL trn_i8_window3_t trn_i8_window3_pack(const int8_t *w, trn_size_t next
             low = trn_i8_load_half(w + 3 * u * next) | middle << 16;
             high = middle | trn_i8_load_half(w + (3 * u + 2) * next) << 16;
         }
-        const uint32_t pairs[4] = {trn_i8_sxtab16(0, low), trn_i8_sxtab16(0, high), trn_i8_sxtab16_ror8(0, low), trn_i8_sxtab16_ror8(0, high)};
+        const uint32_t pairs[4] = {trn_i8_sxtb16(low), trn_i8_sxtb16(high), trn_i8_sxtb16_ror8(low), trn_i8_sxtb16_ror8(high)};
         TRN_EACH(i, 4, k.w[u][i] = trn_i8_park(pairs[i]););
         if (zero != 0) {
             TRN_EACH(i, 2, sum[i] += (int16_t)pairs[2 * i] + ((int32_t)pairs[2 * i] >> 16) + ((int32_t)pairs[2 * i + 1] >> 16););
@@ -174,8 +175,8 @@ TRN_KERNEL void trn_i8_window3(const uint8_t *x, const int8_t *w, trn_size_t nex
 }
 
 /* The weight gradients of the same windows: sums over pixels of products of an error and an input, a row of taps of two channels at a time.
- * A step takes the errors (e0, e1) of two pixels beside x0 .. x3, of which (x0, x1) are there from the step before. All core registers serve
- * it; x and e have as many columns. */
+ * A step takes the errors (e0, e1) of two pixels beside x0 .. x3, of which (x0, x1) are there from the step before. All core registers but
+ * one serve it, so that the turns left wait in a float register; x and e have as many columns. */
 #define TRN_I8_G3_LOAD(Q, X0, X1, E0, E1)            \
     "ldrh.w %[" Q "], [%[x], %[c]*" X0 "]\n\t"       \
     "ldrh.w %[u], [%[x], %[c]*" X1 "]\n\t"           \
@@ -221,12 +222,14 @@ TRN_KERNEL void trn_i8_window3(const uint8_t *x, const int8_t *w, trn_size_t nex
     TRN_I8_G3_MULTIPLY("q", "p")                     \
     "add.w %[e], %[e], %[c]*4\n\t"                   \
     "add.w %[x], %[x], %[c]*4\n\t"                   \
-    "subs.w %[n], %[n], #1\n\t"                      \
+    "vmov %[v], %[n]\n\t"                            \
+    "subs.w %[v], %[v], #1\n\t"                      \
+    "vmov %[n], %[v]\n\t"                            \
     "bne.n 1b\n\t"
 #define TRN_I8_G3_ASM(...)                                                                                                        \
     __asm__ volatile(".p2align 2\n" __VA_ARGS__                                                                                   \
                      : [a0] "+r"(acc[0]), [a1] "+r"(acc[1]), [a2] "+r"(acc[2]), [b0] "+r"(acc[3]), [b1] "+r"(acc[4]),             \
-                       [b2] "+r"(acc[5]), [p] "+r"(p), [x] "+r"(x), [e] "+r"(e), [n] "+r"(turns), [q] "=&r"(q), [r] "=&r"(r),     \
+                       [b2] "+r"(acc[5]), [p] "+r"(p), [x] "+r"(x), [e] "+r"(e), [n] "+t"(n), [q] "=&r"(q), [r] "=&r"(r),     \
                        [u] "=&r"(u), [v] "=&r"(v)                                                                                 \
                      : [z] "t"(edge), [c] "n"(channels)                                                                           \
                      : "memory", "cc")
@@ -235,13 +238,13 @@ TRN_KERNEL void trn_i8_window3(const uint8_t *x, const int8_t *w, trn_size_t nex
 TRN_KERNEL void trn_i8_window3_weights_row(int32_t acc[6], const uint8_t *x, const int8_t *e, trn_size_t columns, bool left, bool right,
                                            trn_size_t channels, float edge, int32_t zero)
 {
-    trn_size_t turns = (columns - 1) / 4;
+    const trn_size_t turns = (columns - 1) / 4, rest = columns - 4 * turns; /* rest: 1 to 4 */
+    float n = trn_i8_park((uint32_t)turns);
     uint32_t p = (left ? (uint32_t)zero * 0x101u : trn_i8_load_half(x - channels)) | trn_i8_load_half(x) << 16, q, r, u, v;
     x += channels;
     if (turns > 0) {
         TRN_I8_G3_ASM(TRN_I8_G3_TURNS);
     }
-    const trn_size_t rest = columns - (columns - 1) / 4 * 4; /* 1 to 4 */
     if (rest > 2) {
         TRN_I8_G3_ASM(TRN_I8_G3_LOAD("q", "0", "1", "0", "1") TRN_I8_G3_MULTIPLY("p", "q") "mov %[p], %[q]\n\t");
         x += 2 * channels;
