@@ -32,7 +32,7 @@ Rows = list[dict[str, Any]]
 def page() -> str:
     """The text of results.md."""
     text = (HERE / "page.md").read_text(encoding="utf-8")
-    digits, sensor = _json("digits.json"), _json("sensor.json")
+    digits, sensor = kept("digits.json"), kept("sensor.json")
     parts = {
         "machine": _text("machine.md"),
         "table": _text("table.md"),
@@ -160,7 +160,8 @@ def _text(name: str) -> str:
     return (MEASURED / name).read_text(encoding="utf-8")
 
 
-def _json(name: str) -> Rows:
+def kept(name: str) -> Rows:
+    """What digits.py has kept: a mapping for each run."""
     rows: Rows = json.loads(_text(name))
     return rows
 
