@@ -38,6 +38,7 @@ def page() -> str:
         "table": _text("table.md"),
         "slopes": slopes(cells_of(_text("table.md"))),
         "widest": _text("widest.md"),
+        "affine": _text("affine.md"),
         "products": _text("products.md"),
         "accuracy": _text("accuracy.md"),
         "digits": runs(digits),
