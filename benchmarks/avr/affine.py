@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """784-W-10 with affine quantisation on the ATmega4809 against its twin: cycles, accuracy, flash.
 
-PYTHONPATH=harness python benchmarks/avr/affine.py [--images 100] [--write affine.md]
+PYTHONPATH=harness python benchmarks/avr/affine.py [--images 50] [--write affine.md]
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from board import measure
 def main() -> None:
     """Print a row for each network, and write the table where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--images", type=int, default=50)
     parser.add_argument("--widths", type=int, nargs="+", default=(8, 32, 40))
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "trainbed-avr-networks")
     parser.add_argument("--write", type=Path)
