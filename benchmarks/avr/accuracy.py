@@ -17,11 +17,11 @@ from board import measure
 from trainbed.weights import F32
 
 
-def float_accuracy(width: int, folder: Path, images: int) -> float:
+def float_accuracy(width: int, folder: Path, images: int, scaling: str = "zero") -> float:
     """Accuracy of the float32 network on the same images."""
-    with np.load(networks.trained([width], "zero", folder)) as arrays:
+    with np.load(networks.trained([width], scaling, folder)) as arrays:
         pairs: list[tuple[F32, F32]] = [(arrays[f"dense_{n}.weights"], arrays[f"dense_{n}.bias"]) for n in (1, 2)]
-    x, y = networks.mnist("test", "zero")
+    x, y = networks.mnist("test", scaling)
     return networks.accuracy(pairs, x[:images], y[:images])
 
 

@@ -42,10 +42,21 @@ def _session(text: str) -> Iterator[Session]:
             yield session
 
 
-def measure(widths: list[int], scaling: str, *, folder: Path, optimize: str, skip_zeros: bool, images: int) -> Measured:
+def measure(
+    widths: list[int],
+    scaling: str,
+    *,
+    folder: Path,
+    optimize: str,
+    skip_zeros: bool,
+    images: int,
+    precision: str = "int8_pow2",
+) -> Measured:
     """Run the first test images on the ATmega4809. Raises DoesNotFit when the network does not."""
     weights = networks.trained(widths, scaling, folder)
-    text = networks.scenario(widths, scaling, weights, optimize=optimize, skip_zeros=skip_zeros, test=images)
+    text = networks.scenario(
+        widths, scaling, weights, precision=precision, optimize=optimize, skip_zeros=skip_zeros, test=images
+    )
     with _session(text) as session:
         built = session.build()
         session.boot()

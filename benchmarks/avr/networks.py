@@ -98,6 +98,7 @@ def scenario(
     scaling: str,
     weights: Path | None,
     *,
+    precision: str = "int8_pow2",
     optimize: str = "O2",
     skip_zeros: bool = False,
     test: int = 1,
@@ -112,7 +113,7 @@ def scenario(
         "network:\n  input: [28, 28, 1]\n  layers:\n    - flatten\n"
         f"{hidden}    - dense: {{units: 10, activation: softmax}}\n"
         f"{f'weights: {{npz: {weights}}}' if weights else ''}\n"
-        "training:\n  precision: int8_pow2\n  loss: categorical_crossentropy\n"
+        f"training:\n  precision: {precision}\n  loss: categorical_crossentropy\n"
         "  optimizer: {sgd: {lr: 0.01}}\n  epochs: 0\n  batch_size: 1\n"
         f"quantisation: {{skip_zeros: {str(skip_zeros).lower()}, calibration_samples: 1000}}\n"
         f"build: {{optimize: {optimize}}}\n"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """results.md from what the commands of this folder have measured.
 
-    PYTHONPATH=harness python benchmarks/avr/report.py [--machine | --check]
+    PYTHONPATH=harness python benchmarks/avr/report.py [--machine] [--layers results.csv] [--check]
 
 Each command keeps its part in measured/; the page says which. ``--machine`` notes this machine's versions beside them,
 after measuring. ``--check`` writes nothing and fails where the page is not what would be written.
@@ -32,20 +32,21 @@ Rows = list[dict[str, Any]]
 def page() -> str:
     """The text of results.md."""
     text = (HERE / "page.md").read_text(encoding="utf-8")
-    digits, sensor = _json("digits.json"), _json("sensor.json")
+    digits, sensor = kept("digits.json"), kept("sensor.json")
     parts = {
         "machine": _text("machine.md"),
         "table": _text("table.md"),
         "slopes": slopes(cells_of(_text("table.md"))),
         "widest": _text("widest.md"),
+        "affine": _text("affine.md"),
         "products": _text("products.md"),
         "accuracy": _text("accuracy.md"),
         "digits": runs(digits),
         "digit_costs": costs(digits),
         "sensor": costs(sensor),
         "sensor_runs": sentence(sensor),
-        "layers": layers(_csv("layers.csv")),
-        "pruning": pruning(_csv("pruning.csv")),
+        "layers": _text("layers.md"),
+        "pruning": pruning(_csv(MEASURED / "pruning.csv")),
     }
     for name, part in parts.items():
         text = text.replace(f"<!-- {name} -->", part.strip())
@@ -160,13 +161,14 @@ def _text(name: str) -> str:
     return (MEASURED / name).read_text(encoding="utf-8")
 
 
-def _json(name: str) -> Rows:
+def kept(name: str) -> Rows:
+    """What digits.py has kept: a mapping for each run."""
     rows: Rows = json.loads(_text(name))
     return rows
 
 
-def _csv(name: str) -> Rows:
-    return list(csv.DictReader(_text(name).splitlines()))
+def _csv(path: Path) -> Rows:
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
 
 
 def main() -> None:
@@ -174,7 +176,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--machine", action="store_true")
+    parser.add_argument("--layers", type=Path, help="results.csv of scenarios/sweep/avr_layers.yaml")
     arguments = parser.parse_args()
+    if arguments.layers:
+        (MEASURED / "layers.md").write_text(layers(_csv(arguments.layers)) + "\n", encoding="utf-8")
     if arguments.machine:
         (MEASURED / "machine.md").write_text(machine(), encoding="utf-8")
     if arguments.check:

@@ -22,8 +22,7 @@ from trainbed.scenario.loader import load_scenario
 def flash(width: int, precision: str, *, skip_zeros: bool, folder: Path) -> int | None:
     """Bytes of flash; None where it does not fit. Raises ScenarioError where anything else is wrong."""
     path = folder / "widest.yaml"
-    text = networks.scenario([width], "zero", None, optimize="Os", skip_zeros=skip_zeros)
-    path.write_text(text.replace("precision: int8_pow2", f"precision: {precision}"))
+    path.write_text(networks.scenario([width], "zero", None, precision=precision, optimize="Os", skip_zeros=skip_zeros))
     try:
         return build_firmware(prepare(load_scenario(path))).firmware.flash_bytes
     except ScenarioError as error:

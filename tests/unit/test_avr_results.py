@@ -35,7 +35,7 @@ def test_the_measured_figures_keep_their_bounds(report: object) -> None:
     accuracy = report.cells_of(text["accuracy.md"])  # type: ignore[attr-defined]
     assert [int(row[0]) for row in accuracy] == list(range(4, 33))
     assert {row[3] for row in accuracy} == {"1000 of 1000"}
-    digits = report._json("digits.json")  # type: ignore[attr-defined]
+    digits = report.kept("digits.json")  # type: ignore[attr-defined]
     assert {(row["board"], row["seed"]) for row in digits} == {
         (board, seed) for board in ("arduino_mega", "atmega4809_xplained") for seed in range(1, 6)
     }
@@ -46,5 +46,5 @@ def test_the_measured_figures_keep_their_bounds(report: object) -> None:
         assert mean >= 90
         assert mean >= plain - 4
         assert max(row["ram_bytes"] for row in of) <= 6144
-    sensor = report._json("sensor.json")  # type: ignore[attr-defined]
+    sensor = report.kept("sensor.json")  # type: ignore[attr-defined]
     assert all(row["accuracy"] == 100 and row["equal"] for row in sensor)
