@@ -55,6 +55,7 @@ What it says and what it does not:
 - "While training" is the running accuracy before each step, what the published 42 % is. That experiment had one
   person against Labeled Faces in the Wild and a camera: other data, so its figures stand beside ours and are not the
   same quantity.
+- MobileNetV2-w0.35 at 128x128x3 on the same photographs: [mobilenet.md](mobilenet.md).
 - A set of pictures with and without people (Visual Wake Words) is not in the data folder; faces against CIFAR-10
   would tell two sources apart and is not measured.
 """
