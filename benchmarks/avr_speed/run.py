@@ -33,7 +33,7 @@ from trainbed.session import Session
 from trainbed.toolchain import find_compiler
 
 _BOARDS = ("arduino_uno", "arduino_mega", "atmega4809_xplained")
-_MACHINE = "Python 3.11, two virtual cores of an AMD EPYC that other work kept busy all the time (load 20)"
+_MACHINE = "Python 3.11, two virtual cores of an AMD EPYC, other heavy work held back"
 _TURNS = 7
 _IMAGES = 20
 _RAW = """\

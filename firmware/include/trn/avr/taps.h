@@ -73,15 +73,18 @@ _Static_assert(offsetof(trn_pow2_taps_t, rows) == 30 && offsetof(trn_pow2_taps_t
 #define TRN_AVR_TAKEN_12 TRN_AVR_TAKEN_9, "r11", "r12", "r13"
 #define TRN_AVR_TAKEN_16 TRN_AVR_TAKEN_12, "r14", "r15", "r16", "r17"
 
-#define TRN_AVR_TAPS_EACH(input, from, start, space, sign)                                                                          \
-    TRN_AVR_TAPS(trn_avr_taps_1_24_##input##_##from##_##space##_##sign, 1, 3, input, start, TRN_AVR_LOAD_##space, TRN_AVR_MULTIPLY_##sign, TRN_AVR_TAKEN_3)  \
-    TRN_AVR_TAPS(trn_avr_taps_2_24_##input##_##from##_##space##_##sign, 2, 3, input, start, TRN_AVR_LOAD_##space, TRN_AVR_MULTIPLY_##sign, TRN_AVR_TAKEN_6)  \
-    TRN_AVR_TAPS(trn_avr_taps_3_24_##input##_##from##_##space##_##sign, 3, 3, input, start, TRN_AVR_LOAD_##space, TRN_AVR_MULTIPLY_##sign, TRN_AVR_TAKEN_9)  \
-    TRN_AVR_TAPS(trn_avr_taps_4_24_##input##_##from##_##space##_##sign, 4, 3, input, start, TRN_AVR_LOAD_##space, TRN_AVR_MULTIPLY_##sign, TRN_AVR_TAKEN_12) \
-    TRN_AVR_TAPS(trn_avr_taps_1_32_##input##_##from##_##space##_##sign, 1, 4, input, start, TRN_AVR_LOAD_##space, TRN_AVR_MULTIPLY_##sign, TRN_AVR_TAKEN_4)  \
-    TRN_AVR_TAPS(trn_avr_taps_2_32_##input##_##from##_##space##_##sign, 2, 4, input, start, TRN_AVR_LOAD_##space, TRN_AVR_MULTIPLY_##sign, TRN_AVR_TAKEN_8)  \
-    TRN_AVR_TAPS(trn_avr_taps_3_32_##input##_##from##_##space##_##sign, 3, 4, input, start, TRN_AVR_LOAD_##space, TRN_AVR_MULTIPLY_##sign, TRN_AVR_TAKEN_12) \
-    TRN_AVR_TAPS(trn_avr_taps_4_32_##input##_##from##_##space##_##sign, 4, 4, input, start, TRN_AVR_LOAD_##space, TRN_AVR_MULTIPLY_##sign, TRN_AVR_TAKEN_16)
+#define TRN_AVR_TAPS_OF(outputs, width, bytes, taken, input, from, start, space, sign)                                   \
+    TRN_AVR_TAPS(trn_avr_taps_##outputs##_##width##_##input##_##from##_##space##_##sign, outputs, bytes, input, start,   \
+                 TRN_AVR_LOAD_##space, TRN_AVR_MULTIPLY_##sign, TRN_AVR_TAKEN_##taken)
+#define TRN_AVR_TAPS_EACH(input, from, start, space, sign) \
+    TRN_AVR_TAPS_OF(1, 24, 3, 3, input, from, start, space, sign) \
+    TRN_AVR_TAPS_OF(2, 24, 3, 6, input, from, start, space, sign) \
+    TRN_AVR_TAPS_OF(3, 24, 3, 9, input, from, start, space, sign) \
+    TRN_AVR_TAPS_OF(4, 24, 3, 12, input, from, start, space, sign) \
+    TRN_AVR_TAPS_OF(1, 32, 4, 4, input, from, start, space, sign) \
+    TRN_AVR_TAPS_OF(2, 32, 4, 8, input, from, start, space, sign) \
+    TRN_AVR_TAPS_OF(3, 32, 4, 12, input, from, start, space, sign) \
+    TRN_AVR_TAPS_OF(4, 32, 4, 16, input, from, start, space, sign)
 
 #define TRN_AVR_TAPS_SIGNS(input, from, start, space) TRN_AVR_TAPS_EACH(input, from, start, space, s) TRN_AVR_TAPS_EACH(input, from, start, space, u)
 #define TRN_AVR_TAPS_INPUTS(from, start, space) \

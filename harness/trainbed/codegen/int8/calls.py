@@ -8,7 +8,6 @@ functions; shapes and everything that is fixed are constants inside them.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from trainbed.codegen.int8.error_scales import error_scale_expression, needs_err
 from trainbed.codegen.int8.packed import PackedCalls
 from trainbed.codegen.int8.places import Int8Places
 from trainbed.codegen.int8.scales import ScaleWriter
+from trainbed.codegen.int8.shapes import family, mask_limits, row_windows, rows_of_turn, shape_of
 from trainbed.codegen.literals import c_window
 from trainbed.codegen.pow2.tables import Tables
 from trainbed.network.layers import Activation, Kind, Layer
@@ -78,7 +78,7 @@ class Int8Calls:
             y = call.take("uint8_t *y", self._places.value(layer.name))
             index = Slot(Role.INDEX, layer.name)
             place = call.take("uint8_t *index", self._places.slot(index)) if index in step.writes else "NULL"
-            call.lines.append(f"trn_i8_max_pool_forward({x}, {y}, {place}, {_shape(layer)});")
+            call.lines.append(f"trn_i8_max_pool_forward({x}, {y}, {place}, {shape_of(layer)});")
         elif self.packed.holds(layer):
             call.lines.append(self.packed.average(layer, x, call.take("uint8_t *y", self._places.value(layer.name))))
         else:
@@ -86,7 +86,7 @@ class Int8Calls:
             zero = self.zero(call, "z_x", step.sources[0])
             scale = call.take("const trn_i8_scale_t *scale", f"&{self._places.forward_scale(layer)}")
             out = f"(trn_i8_output_t){{{scale}, false, {zero}, 0, 255, NULL}}"
-            call.lines.append(f"trn_i8_{_family(layer)}_forward({x}, {y}, {_shape(layer)}, {zero}, {out});")
+            call.lines.append(f"trn_i8_{family(layer)}_forward({x}, {y}, {shape_of(layer)}, {zero}, {out});")
         return call
 
     def _weighted(self, call: Call, step: Step, x: str) -> Call:
@@ -103,7 +103,7 @@ class Int8Calls:
         if not self.packed.holds(layer):
             z_x = self.zero(call, "z_x", step.sources[0])
             out = self.output(call, layer)
-            call.lines.append(f"trn_i8_{_family(layer)}_forward({x}, {w}, {b}, {y}, {_shape(layer)}, {z_x}, {out});")
+            call.lines.append(f"trn_i8_{family(layer)}_forward({x}, {w}, {b}, {y}, {shape_of(layer)}, {z_x}, {out});")
         elif layer.kind is Kind.DENSE:
             self.packed.dense(call, step, x)
         else:
@@ -154,9 +154,9 @@ class Int8Calls:
         row = fused.rows * pool.out_shape[1] * pool.out_shape[2]
         at_index = f"{place} + i * {row}" if place != "NULL" else place
         call.lines += [
-            *_row_windows(layer, fused),
+            *row_windows(layer, fused),
             f"for (trn_size_t i = 0; i < {pool.out_shape[0] // fused.rows}; i++) {{",
-            *_rows_of_turn(layer, fused),
+            *rows_of_turn(layer, fused),
             f"    {convolution}",
             f"    trn_i8_max_pool_forward({rows}, {y} + i * {row}, {at_index}, pool);",
             "}",
@@ -176,7 +176,7 @@ class Int8Calls:
         if packed:
             self.packed.dense(call, step, x)
         else:
-            call.lines.append(f"trn_i8_dense_sums({x}, {w}, {b}, sums, {_shape(layer)}, {z_x});")
+            call.lines.append(f"trn_i8_dense_sums({x}, {w}, {b}, sums, {shape_of(layer)}, {z_x});")
         call.lines.append(f"trn_i8_dequantise_sums(sums, {y}, {layer.out_size}, {s});")
         return call
 
@@ -223,7 +223,7 @@ class Int8Calls:
         call = Call(layer, "bits")
         y = call.take("const uint8_t *y", self._places.value(layer.name))
         bits = call.take("uint8_t *bits", self._places.slot(Slot(Role.BITS, layer.name)))
-        call.lines.append(f"trn_i8_mask_bits({y}, {bits}, {layer.out_size}, {_mask_limits(layer.activation)});")
+        call.lines.append(f"trn_i8_mask_bits({y}, {bits}, {layer.out_size}, {mask_limits(layer.activation)});")
         return call
 
     # --- backward ----------------------------------------------------------------------------------------------------
@@ -265,10 +265,10 @@ class Int8Calls:
             return call
         x = call.take("const uint8_t *x", self._places.value(step.sources[0]))
         z_x = self.zero(call, "z_x", step.sources[0])
-        arguments = [_shape(layer), z_x, which]
+        arguments = [shape_of(layer), z_x, which]
         if layer.kind is not Kind.DEPTHWISE_CONV2D:
             arguments.append(str(share.channels))
-        name = f"trn_i8_{_family(layer)}_backward_weights"
+        name = f"trn_i8_{family(layer)}_backward_weights"
         if self._plan.narrow:
             w = call.take("int16_t *gw", self._places.sums(layer, "weights"))
             shift = call.take("uint8_t *shift", self._places.sums(layer, "shift"))
@@ -313,9 +313,9 @@ class Int8Calls:
         call.lines += [
             f"int8_t *const rows = (int8_t *){scratch};",
             "const trn_i8_error_t error = {NULL, NULL, 0, 256, NULL, false, NULL};",
-            *_row_windows(layer, fused),
+            *row_windows(layer, fused),
             f"for (trn_size_t i = 0; i < {pool.out_shape[0] // fused.rows}; i++) {{",
-            *_rows_of_turn(layer, fused),
+            *rows_of_turn(layer, fused),
             f"    trn_i8_max_pool_backward({index} + i * {row}, {e} + i * {row}, rows, pool, error);",
             f"    trn_i8_{layer.kind.value}_backward_weights({x} + from, rows, {sums}, {bias}, window, {z_x},"
             f" TRN_I8_ALL{channels});",
@@ -343,19 +343,19 @@ class Int8Calls:
             w = call.take("const int8_t *w", self._places.field(layer.name, "weights"))
             which = self._which(call, step)
             tiled = in_tiles(layer, chosen=which != "TRN_I8_ALL", tiles=self._plan.techniques.tiles)
-            arguments = [w, e, dx, _shape(layer), error, str(TILE) if tiled else which]
+            arguments = [w, e, dx, shape_of(layer), error, str(TILE) if tiled else which]
             if layer.kind is Kind.CONV2D:
                 place = self._places.scratch(f"backward_input of {layer.name}")
                 arguments.append(f"(int8_t *){call.take('uint8_t *scratch', place)}")
-            name = f"trn_i8_{_family(layer)}_backward_input{'_tiles' if tiled else ''}"
+            name = f"trn_i8_{family(layer)}_backward_input{'_tiles' if tiled else ''}"
             if step.parts > 1:
                 name, arguments = "trn_i8_conv2d_backward_input_parts", [*arguments, str(step.parts)]
             call.lines.append(f"{name}({', '.join(arguments)});")
         elif layer.kind is Kind.MAX_POOL:
             index = call.take("const uint8_t *index", self._places.slot(Slot(Role.INDEX, layer.name)))
-            call.lines.append(f"trn_i8_max_pool_backward({index}, {e}, {dx}, {_shape(layer)}, {error});")
+            call.lines.append(f"trn_i8_max_pool_backward({index}, {e}, {dx}, {shape_of(layer)}, {error});")
         elif layer.kind in (Kind.AVG_POOL, Kind.GLOBAL_AVG_POOL):
-            call.lines.append(f"trn_i8_{_family(layer)}_backward({e}, {dx}, {_shape(layer)}, {error});")
+            call.lines.append(f"trn_i8_{family(layer)}_backward({e}, {dx}, {shape_of(layer)}, {error});")
         else:
             call.lines.append(f"trn_i8_pass_error({e}, {dx}, {layer.out_size}, {error});")
         return call
@@ -371,7 +371,7 @@ class Int8Calls:
         if target in self._design.error_owners and layer.has_weights:
             seen = call.take("trn_i8_range_t *seen", f"&{self._places.seen_error(target)}")
         y, bits = self._mask(call, epilogue, target)
-        limits = _mask_limits(epilogue.activation)
+        limits = mask_limits(epilogue.activation)
         accumulate = "true" if epilogue.accumulate else "false"
         return f"(trn_i8_error_t){{{scale}, {y}, {limits}, {bits}, {accumulate}, {seen}}}"
 
@@ -393,7 +393,7 @@ class Int8Calls:
         s = call.take("float inv_s", f"trn_batch_size / {self.error_scale_expression(target)}")
         y, bits = self._mask(call, epilogue, target)
         accumulate = "true" if epilogue.accumulate else "false"
-        error = f"(trn_i8_error_t){{NULL, {y}, {_mask_limits(epilogue.activation)}, {bits}, {accumulate}, NULL}}"
+        error = f"(trn_i8_error_t){{NULL, {y}, {mask_limits(epilogue.activation)}, {bits}, {accumulate}, NULL}}"
         call.lines.append(f"trn_i8_take_error({e}, {dx}, {layer.out_size}, {s}, {error});")
         return call
 
@@ -402,39 +402,3 @@ class Int8Calls:
     def error_scale_expression(self, tensor: str) -> str:
         """C expression of the scale of a tensor's errors."""
         return error_scale_expression(self._design, self._places, tensor)
-
-
-def _family(layer: Layer) -> str:
-    return "pointwise" if layer.is_pointwise else layer.kind.value
-
-
-def _shape(layer: Layer) -> str:
-    """Literals of a kernel's shape."""
-    if layer.kind is Kind.DENSE:
-        return f"{layer.in_size}, {layer.out_size}"
-    if layer.is_pointwise:
-        return f"{layer.in_shape[0] * layer.in_shape[1]}, {layer.in_shape[2]}, {layer.out_shape[2]}"
-    if layer.kind is Kind.GLOBAL_AVG_POOL:
-        return f"{layer.in_shape[0] * layer.in_shape[1]}, {layer.in_shape[2]}"
-    return c_window(layer)
-
-
-def _row_windows(layer: Layer, fused: Fused) -> list[str]:
-    """The convolution's window, and the pool's on the rows of one turn."""
-    pool = fused.pool
-    part = replace(pool, in_shape=(fused.height, *pool.in_shape[1:]), out_shape=(fused.rows, *pool.out_shape[1:]))
-    return [f"const trn_window_t whole = {c_window(layer)};", f"const trn_window_t pool = {c_window(part)};"]
-
-
-def _rows_of_turn(layer: Layer, fused: Fused) -> list[str]:
-    """Window and first byte of the input of the rows of turn i."""
-    height, row = fused.height, layer.in_shape[1] * layer.in_shape[2]
-    return [
-        f"    const trn_window_t window = trn_i8_rows(whole, i * {height}, (i + 1) * {height});",
-        f"    const trn_size_t from = trn_i8_rows_from(whole, i * {height}) * {row};",
-    ]
-
-
-def _mask_limits(activation: Activation) -> str:
-    """Codes between which the derivative of an activation is 1: relu's zero point is 0, relu6 ends where codes do."""
-    return "0, 255" if activation is Activation.RELU6 else "0, 256"
