@@ -7,6 +7,7 @@ import os
 import select
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -135,18 +136,24 @@ def test_nothing_is_counted_and_nothing_pretends_to_be(image: GuestImage) -> Non
             guest.read_memory(0, 4)
 
 
-def test_a_hundred_starts_leak_neither_descriptors_nor_processes(image: GuestImage) -> None:
+@pytest.mark.parametrize("times", [50, pytest.param(500, marks=pytest.mark.slow)])
+def test_starts_leak_neither_descriptors_nor_processes_nor_files(
+    times: int, image: GuestImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
     def census() -> tuple[int, str]:
         children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
         return len(list(Path("/proc/self/fd").iterdir())), children
 
     before = census()
-    for turn in range(100):
+    for turn in range(times):
         with started(image) as guest:
             if turn % 10 == 0:
                 with pytest.raises(GuestFault):
                     guest.exchange(b"s", budget=BUDGET)
     assert census() == before
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_killed_parent_leaves_no_guest_behind(image: GuestImage) -> None:

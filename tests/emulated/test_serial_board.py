@@ -120,6 +120,18 @@ def test_two_runs_cannot_share_a_port(scenario: Scenario) -> None:
         first.close()
 
 
+@pytest.mark.parametrize("times", [20, pytest.param(500, marks=pytest.mark.slow)])
+def test_starts_leave_no_descriptor_behind(times: int, scenario: Scenario) -> None:
+    image = image_of(scenario)
+    with SerialBridge(open_guest(load_board(NANO), "unicorn", image)) as bridge:
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(times):
+            guest = SerialGuest(image, port=bridge.port, baud=1_000_000, patience=QUICK)
+            guest.start()
+            guest.close()
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_without_a_named_port_the_line_that_names_one_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(PORT_VARIABLE, raising=False)
     assert available("serial") == (False, "", "export TRAINBED_SERIAL_PORT=/dev/ttyACM0")
