@@ -18,7 +18,10 @@ BOARDS = ("arduino_nano_33_ble", "teensy40", "raspberry_pi_pico")
 
 @dataclass(frozen=True)
 class Case:
-    """One network on one board; ``changes`` to its 8-bit scenario. The last of ``epochs`` is what counts."""
+    """One network on one board; ``changes`` to its 8-bit scenario. The last of ``epochs`` is what counts.
+
+    ``train`` samples are whole batches of the scenario's size: a step is paid by as many as in training.
+    """
 
     network: str
     board: str
@@ -66,8 +69,11 @@ def _cases() -> tuple[Case, ...]:
         Case("cwru", nano, "uint8, int16 sums", _NARROW),
         Case("cwru", teensy, "float32 fused", fused),
         Case("cwru", pico, "float32", _FLOAT),
-        *(Case(network, nano, "float32", _FLOAT) for network in ("digits", "mnist", "imu", "kws")),
-        *(Case(network, nano, "uint8") for network in ("digits", "mnist", "imu", "kws")),
+        *(
+            Case(network, nano, variant, changes, train=train)
+            for variant, changes in (("float32", _FLOAT), ("uint8", ()))
+            for network, train in (("digits", 32), ("mnist", 32), ("imu", 16), ("kws", 16))
+        ),
     )
 
 
