@@ -303,7 +303,7 @@ __attribute__((unused)) static TRN_NOINLINE void trn_i8_depthwise_input_any(cons
 #endif
 
 /* dx[a, b, c] = error(sum over u, v, k of w[u, v, c m + k] e[(a + pad_top - u) / stride_h, (b + pad_left - v) / stride_w, c m + k]), over
- * the taps for which both quotients are whole and inside e, and the structures that take part; dx never overlaps e. */
+ * the taps for which both quotients are whole and inside e, and the structures that take part; dx never overlaps e, and may lie on error.y. */
 TRN_KERNEL void trn_i8_depthwise_conv2d_backward_input(const int8_t *w, const int8_t *e, int8_t *dx, trn_window_t s, trn_i8_error_t error,
                                                        trn_i8_structures_t which)
 {
@@ -315,7 +315,9 @@ TRN_KERNEL void trn_i8_depthwise_conv2d_backward_input(const int8_t *w, const in
 #if TRN_I8_OUTER_SIMD
     const trn_window_t back = {s.out_h, s.out_w, s.out_c, s.in_h, s.in_w, s.in_c, s.kernel_h, s.kernel_w, s.stride_h, s.stride_w,
                                (int16_t)(s.kernel_h - 1 - s.pad_top), (int16_t)(s.kernel_w - 1 - s.pad_left)};
-    if (fits && trn_i8_window3_fits(back) && (!error.accumulate || s.in_w % 4 == 0)) { /* a convolution with the taps in reverse */
+    /* The last four outputs of a row may overlap those before: none is worked out twice that reads what it overwrites. */
+    const bool once = s.in_w % 4 == 0 || (!error.accumulate && error.y != (const uint8_t *)dx);
+    if (fits && once && trn_i8_window3_fits(back)) { /* a convolution with the taps in reverse */
         if (__builtin_expect(scale.shift != 0, 0)) {
             const trn_window_t window = s;
             const trn_i8_error_t then = error;
