@@ -95,7 +95,7 @@ def turn(scenario: str, sets: list[str], place: tuple[str, str], figures: Figure
         session.boot()
         figures.start_s.append(time.perf_counter() - begun)
         session.inject()
-        pid = _pid(session._guest)
+        pid = _pid(session.guest)
         before, cpu, begun = session.cost().instructions, _cpu_seconds(pid), time.perf_counter()
         session.train()
         figures.train_s.append(time.perf_counter() - begun)

@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from trainbed.backends.base import Budget, Cost, Guest, GuestImage
+from trainbed.backends.base import Cost, Guest
 from trainbed.backends.registry import choose_backend, open_guest
-from trainbed.boards import Board
 from trainbed.contract import evaluate, judge, ulp_distance
-from trainbed.errors import GuestError, GuestFault, GuestHang, InputError
+from trainbed.errors import GuestError, InputError
 from trainbed.facts import Finished, Training, make_result
 from trainbed.link.client import Client, LinkCounters
-from trainbed.link.faults import FaultRates, Faults
 from trainbed.network.precision import DynamicUpdate
+from trainbed.powered import MakeGuest, PoweredBoard
 from trainbed.prepare import Built, Prepared, build_firmware, prepare
 from trainbed.pretrain.events import HostEvent
 from trainbed.result import (
@@ -50,7 +48,6 @@ if TYPE_CHECKING:
     from trainbed.updates import UpdateDiary
 
 OnEvent = Callable[[Built | Event | HostEvent], None]
-MakeGuest = Callable[[Board, str, GuestImage], Guest]
 
 DEFAULT_GUEST_S = 1.0
 """Guest seconds a raw exchange over the UART may take."""
@@ -80,15 +77,11 @@ class Session:
         self._started = time.monotonic()
         self._sanitize = sanitize
         self._firmware = firmware
-        self._open_guest = guest
         self._tell = on_event if on_event is not None else _ignore
         self.prepared: Prepared = prepare(scenario, board=board, tell=self._tell)
         self.backend = choose_backend(self.prepared.board, backend or scenario.backend)
         self._built: Built | None = None
-        self._guest: Guest | None = None
-        self._broken: GuestError | None = None
-        self._client: Client | None = None
-        self._faults: Faults | None = None
+        self._power = PoweredBoard(self.prepared.board, self.backend, scenario, build=self.build, open_guest=guest)
         self._trainer: Trainer | None = None
         self._events: Iterator[Event] = iter(())
         self._epochs: list[EpochDone] = []
@@ -100,8 +93,6 @@ class Session:
         self._reference: tuple[NDArray[np.float32], UpdateDiary] | None = None
         self._result: Result | None = None
         self._finished: Finished | None = None
-        self.post_mortem: Path | None = None
-        """Folder for the state of a guest that breaks; None: one in the cache. The error says which."""
 
     def __enter__(self) -> Session:
         return self
@@ -131,12 +122,10 @@ class Session:
 
     def boot(self) -> None:
         """Power on, or off and on again: memories and counters are cleared, training starts over. Raises GuestError."""
-        built = self.build()
-        self._forget()
-        with self._unbroken():
-            if self._guest is None:
-                self._guest = self._open_guest(self.prepared.board, self.backend, built.firmware.image)
-            self._guest.start()
+        self.build()
+        self._n_evaluated = 0
+        self._forget_training()
+        self._power.boot()
 
     def inject(self) -> Started:
         """Open the link, set the initial weights, send what stays on the device of the data set; training starts over.
@@ -160,7 +149,7 @@ class Session:
         vary = augmentation.epoch if augmentation is not None else None
         self._trainer = Trainer(self.link, data.train, data.test, course, weights=self._initial(), vary=vary)
         self._events = self._trainer.run()
-        with self._unbroken():
+        with self._power.unbroken():
             started = next(self._events)
         assert isinstance(started, Started)  # what Trainer.run() tells first
         self._tell(started)
@@ -179,7 +168,7 @@ class Session:
             why = "training has diverged" if self.diverged else f"training.epochs is {self.scenario.training.epochs}"
             raise InputError(f"{wanted} epochs were to be trained, {left} are left: {why}")
         before = len(self._epochs)
-        with self._unbroken():
+        with self._power.unbroken():
             while len(self._epochs) - before < wanted and self.diverged is None:
                 self._take(next(self._events))
             if self.finished:
@@ -191,7 +180,7 @@ class Session:
         """Loss and accuracy on the test set with the weights as they are. Raises DataError without one, GuestError."""
         self._injected()
         assert self._trainer is not None
-        with self._unbroken():
+        with self._power.unbroken():
             self._take(self._trainer.evaluate(len(self._epochs) - 1))
         assert self._tested is not None
         return self._tested
@@ -221,29 +210,38 @@ class Session:
 
     def close(self) -> None:
         """Power off; safe to call twice and after an error."""
-        guest, self._guest = self._guest, None
-        if guest is not None:
-            guest.close()
+        self._power.close()
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
     @property
+    def guest(self) -> Guest:
+        """The running guest; boots when needed."""
+        return self._powered().guest
+
+    @property
+    def post_mortem(self) -> Path | None:
+        """Folder for the state of a guest that breaks; None: one in the cache. The error says which."""
+        return self._power.post_mortem
+
+    @post_mortem.setter
+    def post_mortem(self, folder: Path | None) -> None:
+        self._power.post_mortem = folder
+
+    @property
     def link(self) -> Client:
         """The host's end of the link to the running guest, behind the scenario's link faults; boots when needed."""
-        guest = self._powered()
-        if self._client is None:
-            self._client = Client(self._behind_faults(guest), budget=_budget(self.scenario))
-        return self._client
+        return self._powered().link
 
     @property
     def link_counters(self) -> LinkCounters:
         """What the host's end of the link has seen since the guest was booted."""
-        return self._client.counters if self._client is not None else LinkCounters()
+        return self._power.link_counters
 
     @property
     def faults_injected(self) -> Mapping[str, int]:
         """How often each kind of link fault struck since the guest was booted."""
-        return dict(self._faults.injected) if self._faults is not None else {}
+        return self._power.faults_injected
 
     @property
     def losses(self) -> tuple[float, ...]:
@@ -258,7 +256,7 @@ class Session:
     @property
     def broken(self) -> GuestError | None:
         """What broke the guest since it was booted; every further step raises it again."""
-        return self._broken
+        return self._power.broken
 
     @property
     def finished(self) -> bool:
@@ -272,7 +270,7 @@ class Session:
         """
         self._injected()
         if self._weights is None:
-            with self._unbroken():
+            with self._power.unbroken():
                 self._weights = self.link.read_parameters()
         return self._weights
 
@@ -287,19 +285,14 @@ class Session:
 
     def cost(self) -> Cost:
         """Counts since the guest was booted."""
-        return self._powered().cost()
+        return self._powered().guest.cost()
 
     def exchange(self, data: bytes, *, guest_s: float = DEFAULT_GUEST_S) -> bytes:
         """Send raw bytes into the guest's UART; what it sent until it waits again, within ``guest_s`` guest seconds.
 
         Raises GuestHang when that is not enough (wall clock on native, which has no guest time), GuestError.
         """
-        clock_hz = self.prepared.board.clock_hz
-        limit = max(1, round(guest_s * clock_hz)) if clock_hz else Budget().cycles
-        budget = Budget(cycles=limit, steps=limit, wall_s=Budget().wall_s if clock_hz else guest_s)
-        guest = self._powered()
-        with self._unbroken():
-            return guest.exchange(data, budget=budget)
+        return self._powered().exchange(data, guest_s=guest_s)
 
     def check(self, name: str, bound: object) -> Expectation:
         """One line of a contract, such as ``check("cycles_per_sample", {"max": 70000})``, of the training so far.
@@ -334,12 +327,6 @@ class Session:
             files[UPDATES_FILE], files[UPDATES_PICTURE] = diary.npz(), diary.svg()
         return files
 
-    def _forget(self) -> None:
-        """What was known of a guest that is no more."""
-        self._broken = self._client = self._faults = None
-        self._n_evaluated = 0
-        self._forget_training()
-
     def _forget_training(self) -> None:
         self._trainer = None
         self._events = iter(())
@@ -351,61 +338,27 @@ class Session:
         """What was known of weights that are no more."""
         self._tested = self._weights = self._ulp = self._result = self._reference = None
 
-    @contextmanager
-    def _unbroken(self) -> Iterator[None]:
-        """What broke stays broken until the next boot(), and says so in its own words."""
-        if self._broken is not None:
-            raise self._broken
-        try:
-            yield
-        except GuestError as error:
-            self._broken = error
-            if isinstance(error, GuestFault | GuestHang):
-                error.post_mortem = self._keep_state(error)
-            raise
-
-    def _keep_state(self, error: GuestError) -> Path | None:
-        from trainbed.debug.post_mortem import keep  # late: a run that breaks nowhere is not to load it
-
-        return keep(error, guest=self._guest, built=self.build(), backend=self.backend, folder=self.post_mortem)
-
-    def _powered(self) -> Guest:
-        if self._guest is None:
+    def _powered(self) -> PoweredBoard:
+        if not self._power.on:
             self.boot()
-        assert self._guest is not None
-        return self._guest
+        return self._power
 
     def _injected(self) -> None:
         if self._trainer is None:
             self.inject()
-
-    def _behind_faults(self, guest: Guest) -> Guest:
-        keys = self.scenario.link.faults
-        if keys is None:
-            return guest
-        self._faults = Faults(guest, seed=keys.seed, rates=FaultRates(**keys.model_dump(exclude={"seed"})))
-        return self._faults
 
     def _take(self, event: Event) -> None:
         self._tell(event)
         if isinstance(event, EpochDone):
             self._forget_weights()
             self._epochs.append(event)
-            self._check_budget()
+            self._power.check_budget()
         elif isinstance(event, Diverged):
             self._forget_weights()
             self._diverged = event
         elif isinstance(event, Evaluated):
             self._tested = event
             self._n_evaluated += event.n_samples
-
-    def _check_budget(self) -> None:
-        """The budget is of the whole run; a single exchange is held to it by the backend."""
-        budget, cost = self.scenario.budget, self.cost()
-        spent_cycles = budget.cycles is not None and cost.cycles > budget.cycles
-        if spent_cycles or (budget.steps is not None and cost.instructions > budget.steps):
-            spent = f"{cost.cycles} cycles, {cost.instructions} instructions"
-            raise GuestHang(f"the run has spent its budget: {spent}; see budget: in the scenario")
 
     def snapshot(self) -> Result:
         """The training so far as a result, not judged."""
@@ -418,7 +371,7 @@ class Session:
             self._n_evaluated,
             update_share=tuple(self._replayed()[1].share) if self._chooses else None,
         )
-        guest = self._powered()
+        guest = self._powered().guest
         self._finished = Finished(
             built=self.build(),
             training=training,
@@ -462,8 +415,3 @@ class Session:
 
 def _ignore(event: Built | Event | HostEvent) -> None:
     """The listener of a run nobody watches."""
-
-
-def _budget(scenario: Scenario) -> Budget:
-    given: dict[str, Any] = {name: value for name, value in scenario.budget.model_dump().items() if value is not None}
-    return Budget(**given)

@@ -70,8 +70,7 @@ def test_what_is_kept_of_a_guest_that_broke_names_its_callers(board: str, tmp_pa
     with Session(scenario, board=board) as session:
         session.post_mortem = tmp_path / "kept"
         session.inject()
-        guest = session._guest
-        assert guest is not None
+        guest = session.guest
         exchange = guest.exchange
         guest.exchange = _hasty(exchange)  # type: ignore[method-assign]
         with pytest.raises(Exception, match="spent its budget") as hang:

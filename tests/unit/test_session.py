@@ -213,13 +213,13 @@ def test_an_exchange_is_held_to_its_own_time(open_session: Open, monkeypatch: py
     session = open_session()
     session.boot()
     budgets: list[Budget] = []
-    exchange = type(session._guest).exchange  # type: ignore[union-attr]
+    exchange = type(session.guest).exchange
 
     def listen(guest: object, data: bytes, *, budget: Budget) -> bytes:
         budgets.append(budget)
         return exchange(guest, data, budget=budget)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(type(session._guest), "exchange", listen)
+    monkeypatch.setattr(type(session.guest), "exchange", listen)
     session.exchange(b"\0", guest_s=0.25)
     assert budgets[0].wall_s == 0.25, "a host process has no guest time"
 
