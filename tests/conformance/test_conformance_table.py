@@ -3,31 +3,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from trainbed.assets import asset_path
-
-_SCRIPT = asset_path("platforms").parent / "benchmarks" / "conformance" / "run.py"
+from benchmark_scripts import benchmark_script
 
 
 @pytest.fixture(scope="module")
-def script() -> Iterator[ModuleType]:
-    if not _SCRIPT.is_file():
-        pytest.skip("benchmarks/ is not part of this installation")
-    spec = importlib.util.spec_from_file_location("conformance_run", _SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+def script() -> ModuleType:
+    return benchmark_script("conformance", "run")
 
 
 @pytest.fixture

@@ -3,39 +3,29 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from benchmark_scripts import BENCHMARKS, benchmark_script
 
-import pytest
+MEASURED = BENCHMARKS / "avr" / "measured"
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "avr"
-
-
-@pytest.fixture
-def report(monkeypatch: pytest.MonkeyPatch) -> object:
-    monkeypatch.syspath_prepend(str(FOLDER))
-    sys.modules.pop("report", None)
-    import report
-
-    return report
+report = benchmark_script("avr", "report")
 
 
-def test_the_page_is_what_its_script_writes(report: object) -> None:
-    assert report.PAGE.read_text(encoding="utf-8") == report.page()  # type: ignore[attr-defined]
+def test_the_page_is_what_its_script_writes() -> None:
+    assert report.PAGE.read_text(encoding="utf-8") == report.page()
 
 
-def test_the_measured_figures_keep_their_bounds(report: object) -> None:
-    text = {name: (FOLDER / "measured" / name).read_text(encoding="utf-8") for name in ("table.md", "accuracy.md")}
-    table = report.cells_of(text["table.md"])  # type: ignore[attr-defined]
+def test_the_measured_figures_keep_their_bounds() -> None:
+    text = {name: (MEASURED / name).read_text(encoding="utf-8") for name in ("table.md", "accuracy.md")}
+    table = report.cells_of(text["table.md"])
     of_40 = [row for row in table if row[0] == "40"]
     cycles = [[int(row[n].replace(",", "")) for row in of_40] for n in (6, 9)]
     assert len(of_40) == 4
     assert max(cycles[0]) <= 330_000
     assert max(cycles[1]) <= 120_000
-    accuracy = report.cells_of(text["accuracy.md"])  # type: ignore[attr-defined]
+    accuracy = report.cells_of(text["accuracy.md"])
     assert [int(row[0]) for row in accuracy] == list(range(4, 33))
     assert {row[3] for row in accuracy} == {"1000 of 1000"}
-    digits = report.kept("digits.json")  # type: ignore[attr-defined]
+    digits = report.kept("digits.json")
     assert {(row["board"], row["seed"]) for row in digits} == {
         (board, seed) for board in ("arduino_mega", "atmega4809_xplained") for seed in range(1, 6)
     }
@@ -46,5 +36,5 @@ def test_the_measured_figures_keep_their_bounds(report: object) -> None:
         assert mean >= 90
         assert mean >= plain - 4
         assert max(row["ram_bytes"] for row in of) <= 6144
-    sensor = report.kept("sensor.json")  # type: ignore[attr-defined]
+    sensor = report.kept("sensor.json")
     assert all(row["accuracy"] == 100 and row["equal"] for row in sensor)

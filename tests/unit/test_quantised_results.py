@@ -4,18 +4,14 @@
 from __future__ import annotations
 
 import copy
-import sys
-from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "quantised"
-sys.path.append(str(FOLDER))
+from benchmark_scripts import BENCHMARKS, benchmark_script
 
-import journal  # noqa: E402
-import tables  # noqa: E402
+journal, tables = (benchmark_script("quantised", name) for name in ("journal", "tables"))
 
-PAGE = FOLDER / "results.md"
+PAGE = BENCHMARKS / "quantised" / "results.md"
 
 
 def test_the_page_of_integer_training_is_what_the_results_make_it(request: pytest.FixtureRequest) -> None:

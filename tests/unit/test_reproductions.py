@@ -4,20 +4,17 @@
 from __future__ import annotations
 
 import copy
-import sys
 from pathlib import Path
 
 import pytest
 
+from benchmark_scripts import BENCHMARKS, benchmark_script
 from trainbed.assets import asset_path
 from trainbed.prepare import prepare
 from trainbed.scenario.loader import load_scenario
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "reproductions"
-sys.path.append(str(FOLDER))
-
-import frame  # noqa: E402
-from poster import aifes_training_bytes, section  # noqa: E402
+FOLDER = BENCHMARKS / "reproductions"
+frame, poster = (benchmark_script("reproductions", name) for name in ("frame", "poster"))
 
 
 def test_the_page_is_what_the_result_files_make_it(request: pytest.FixtureRequest) -> None:
@@ -40,7 +37,7 @@ def test_the_published_training_memory_is_accounted_for_to_the_byte(net: str) ->
     scenario = {"conv": "conv2d.yaml", "depthconv": "depthconv.yaml"}[net]
     network = prepare(load_scenario(asset_path("scenarios") / scenario)).network
     figures = frame.published("poster")["figures"][net]
-    assert aifes_training_bytes(network, batch=8) == figures["training_bytes"]
+    assert poster.aifes_training_bytes(network, batch=8) == figures["training_bytes"]
     assert 4 * network.n_parameters == figures["parameter_bytes"]
 
 
@@ -48,7 +45,7 @@ def test_without_pytorch_its_rows_are_dashes() -> None:
     given, obtained = frame.published("poster"), copy.deepcopy(dict(frame.results("poster") or {}))
     for net in obtained["nets"].values():
         net["torch"] = None
-    blocks = section(given, obtained)
+    blocks = poster.section(given, obtained)
     curves = blocks[-2]
     assert isinstance(curves, frame.Table)
     rows = {row[0]: row[1:] for row in curves.rows}
