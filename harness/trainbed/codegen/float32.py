@@ -5,10 +5,9 @@ constant.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from trainbed.codegen.calls import Call, call_of, separate_activation
+from trainbed.codegen.calls import call_of, separate_activation
 from trainbed.codegen.constants import define_constant
+from trainbed.codegen.functions import Functions, function
 from trainbed.codegen.literals import c_activation, c_float
 from trainbed.codegen.optimizer import OptimizerWriter
 from trainbed.codegen.places import Places
@@ -43,10 +42,8 @@ class Float32Writer:
         self._shared = shared_shapes
         self._places = self._make_places()
         self._optimizer = OptimizerWriter(plan, self._places)
-        self._instances: dict[tuple[object, ...], str] = {}
-        self.users: dict[str, tuple[str, list[str]]] = {}
-        """Name of a generated function -> its verb, and the layer of every call of it; filled by write()."""
-        self._definitions: list[str] = []
+        self.functions = Functions(self._places.name)
+        """Of the kernel calls; filled by write()."""
         self._output = next(step.layer for step in plan.steps if step.op is Op.LOSS)
         self._fused = plan.loss is not Loss.MSE
 
@@ -67,7 +64,14 @@ class Float32Writer:
             function("void trn_model_discard_batch(void)", self._discard_batch()),
         ]
         return "\n".join(
-            [self._head(), *self._flash(), self._macros(), *self._definitions, *self._update_functions(), *bodies]
+            [
+                self._head(),
+                *self._flash(),
+                self._macros(),
+                *self.functions.definitions,
+                *self._update_functions(),
+                *bodies,
+            ]
         )
 
     # --- what a precision does its own way ---------------------------------------------------------------------------
@@ -144,19 +148,8 @@ class Float32Writer:
                 constants.append(define_constant(name, field, self._constants[field.name]))
         return constants
 
-    def _emit(self, call: Call) -> str:
-        """Statement that makes a call, through the function made for its shape."""
-        name = self._instances.get(call.key)
-        if name is None:
-            name = f"{self._places.name(call.layer)}_{call.verb}"
-            self._instances[call.key] = name
-            self._definitions.append(call.definition(name))
-            self.users[name] = (call.verb, [])
-        self.users[name][1].append(call.layer.name)
-        return f"{name}({', '.join(call.arguments)});"
-
     def _call(self, step: Step) -> str:
-        return self._emit(call_of(step, self._places, shared=self._shared))
+        return self.functions.emit(call_of(step, self._places, shared=self._shared))
 
     def _activate(self, layer: Layer) -> str:
         y, activation = self._places.value(layer.name), c_activation(layer.activation)
@@ -235,8 +228,3 @@ class Float32Writer:
                 w = self._places.weights(layer)
                 body.append(f"trn_init_uniform({w}, {layer.n_weights}, {key}, {c_float(layer.init_limit)});")
         return [*body, "trn_model_reset_optimizer();"]
-
-
-def function(signature: str, body: Sequence[str]) -> str:
-    """A C function."""
-    return signature + "\n{\n" + "".join(f"    {line}\n" for line in body) + "}\n"

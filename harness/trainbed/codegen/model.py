@@ -27,7 +27,7 @@ def operations_of(
     """Each kernel function of model.c by its name: (verb, names of the layers it serves, in order)."""
     writer = _writer(plan, constants or {}, shared_shapes=shared_shapes)
     writer.write()
-    return {name: (verb, tuple(dict.fromkeys(layers))) for name, (verb, layers) in writer.users.items()}
+    return {name: (verb, tuple(dict.fromkeys(layers))) for name, (verb, layers) in writer.functions.users.items()}
 
 
 def _writer(plan: Plan, constants: Arrays, *, shared_shapes: bool) -> Float32Writer | Pow2Writer:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from trainbed.codegen.call import Call
 from trainbed.codegen.constants import define_constant
-from trainbed.codegen.float32 import Float32Writer, function
+from trainbed.codegen.float32 import Float32Writer
+from trainbed.codegen.functions import function
 from trainbed.codegen.int8.calls import Int8Calls
 from trainbed.codegen.int8.packed import PackedCalls
 from trainbed.codegen.int8.places import Int8Places
@@ -93,22 +93,10 @@ class Int8Writer(Float32Writer):
         if self._design.is_float(step.layer) and step.layer.name in self._float_names():
             return super()._call(step)
         if step.chain:
-            rows = RowWriter(step, self._calls, self._int8_places, self._emit_int8)
-            self._definitions.append(rows.definition())
-            self.users[rows.name] = ("forward_by_rows", [step.layer.name])
+            rows = RowWriter(step, self._calls, self._int8_places, self.functions.emit)
+            self.functions.add(rows.name, "forward_by_rows", rows.definition(), step.layer.name)
             return rows.call
-        return self._emit_int8(self._calls.call_of(step))
-
-    def _emit_int8(self, call: Call) -> str:
-        """Statement that makes a call, through the function made for its shape and fixed numbers."""
-        name = self._instances.get(call.key)
-        if name is None:
-            name = f"{self._places.name(call.layer)}_{call.verb}"
-            self._instances[call.key] = name
-            self._definitions.append(call.definition(name))
-            self.users[name] = (call.verb, [])
-        self.users[name][1].append(call.layer.name)
-        return f"{name}({', '.join(call.arguments)});"
+        return self.functions.emit(self._calls.call_of(step))
 
     def _float_names(self) -> set[str]:
         return {layer.name for layer in self._int8.original.layers if self._design.is_float(layer)}

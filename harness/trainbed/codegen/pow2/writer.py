@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from trainbed.codegen.call import Call
+from trainbed.codegen.functions import Functions, function
 from trainbed.codegen.literals import c_float
 from trainbed.codegen.pow2.calls import Pow2Calls
 from trainbed.codegen.pow2.places import Pow2Places
@@ -40,29 +38,27 @@ class Pow2Writer:
         self._places = Pow2Places(plan)
         self._tables = Tables()
         self._calls = Pow2Calls(plan, self._places, self._tables)
-        self._instances: dict[tuple[object, ...], str] = {}
-        self._definitions: list[str] = []
-        self.users: dict[str, tuple[str, list[str]]] = {}
-        """Verb and layers of each generated function, by its name."""
+        self.functions = Functions(self._places.name)
+        """Of the kernel calls; filled by write()."""
         self._output = next(step.layer for step in plan.steps if step.op is Op.LOSS)
 
     def write(self) -> str:
         """The text."""
         arguments = "const trn_input_t *x, const float *t, float *p"
         bodies = [
-            _function("static void forward(const trn_input_t *x)", self._forward()),
-            _function(f"float trn_model_train_sample({arguments})", self._train_sample()),
-            _function(f"float trn_model_evaluate({arguments})", self._evaluate()),
-            _function("void trn_model_predict(const trn_input_t *x, float *p)", self._predict()),
-            _function("void trn_model_init(uint32_t seed)", self._init()),
-            _function("void trn_model_reset_optimizer(void)", self._reset()),
-            _function("void trn_model_set_lr(float lr)", self._set_lr()),
-            _function("void trn_model_begin_batch(int32_t n_samples)", ["(void)n_samples;"]),
-            _function("void trn_model_end_batch(void)", []),
-            _function("void trn_model_discard_batch(void)", []),
+            function("static void forward(const trn_input_t *x)", self._forward()),
+            function(f"float trn_model_train_sample({arguments})", self._train_sample()),
+            function(f"float trn_model_evaluate({arguments})", self._evaluate()),
+            function("void trn_model_predict(const trn_input_t *x, float *p)", self._predict()),
+            function("void trn_model_init(uint32_t seed)", self._init()),
+            function("void trn_model_reset_optimizer(void)", self._reset()),
+            function("void trn_model_set_lr(float lr)", self._set_lr()),
+            function("void trn_model_begin_batch(int32_t n_samples)", ["(void)n_samples;"]),
+            function("void trn_model_end_batch(void)", []),
+            function("void trn_model_discard_batch(void)", []),
         ]
         flash = [*self._places.constants(self._constants), *self._tables.definitions()]
-        return "\n".join([self._head(), *flash, self._places.macros(), *self._definitions, *bodies])
+        return "\n".join([self._head(), *flash, self._places.macros(), *self.functions.definitions, *bodies])
 
     def _head(self) -> str:
         includes = "\n".join(f"#include <trn/{name}.h>" for name in _HEADERS)
@@ -82,19 +78,8 @@ class Pow2Writer:
             ]
         return "\n".join(lines) + "\n"
 
-    def _emit(self, call: Call) -> str:
-        """Statement that makes a call, through the function made for its shape."""
-        name = self._instances.get(call.key)
-        if name is None:
-            name = f"{self._places.name(call.layer)}_{call.verb}"
-            self._instances[call.key] = name
-            self._definitions.append(call.definition(name))
-            self.users[name] = (call.verb, [])
-        self.users[name][1].append(call.layer.name)
-        return f"{name}({', '.join(call.arguments)});"
-
     def _forward(self) -> list[str]:
-        return [self._emit(self._calls.forward(step)) for step in self._plan.steps if step.op is Op.FORWARD]
+        return [self.functions.emit(self._calls.forward(step)) for step in self._plan.steps if step.op is Op.FORWARD]
 
     def _head_call(self, t: str, errors: str) -> str:
         """Expression: outputs, loss and, where ``errors`` is no NULL, the errors of the last layer."""
@@ -128,10 +113,14 @@ class Pow2Writer:
             body.append(self._calls.derivative(output, errors, self._places.value(output.name)))
         for step in self._plan.steps:
             if step.op is Op.BACKWARD_INPUT:
-                body.append(self._emit(self._calls.backward_input(step)))
+                body.append(self.functions.emit(self._calls.backward_input(step)))
             elif step.op is Op.UPDATE:
                 rate = f"trn_rates[{self._plan.updated.index(step.layer)}]"
-                body += ["trn_mark_update();", self._emit(self._calls.update(step, rate)), "trn_mark_backward();"]
+                body += [
+                    "trn_mark_update();",
+                    self.functions.emit(self._calls.update(step, rate)),
+                    "trn_mark_backward();",
+                ]
         return [*body, "trn_mark_other();", "return loss;"]
 
     def _evaluate(self) -> list[str]:
@@ -158,7 +147,3 @@ class Pow2Writer:
             f"trn_rates[{number}] = trn_pow2_rate(lr, {self._design.rate_exponent(layer)});"
             for number, layer in enumerate(self._plan.updated)
         ]
-
-
-def _function(signature: str, body: Sequence[str]) -> str:
-    return signature + "\n{\n" + "".join(f"    {line}\n" for line in body) + "}\n"
