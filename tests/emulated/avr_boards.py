@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from trainbed.assets import asset_path
+from port_firmware import port_firmware
 from trainbed.backends.avr.config import config_for
 from trainbed.backends.base import Budget, GuestImage
 from trainbed.backends.registry import availability, open_guest
@@ -33,17 +32,9 @@ each_core = pytest.mark.parametrize(
 
 def bare(board: str, folder: Path, main: str, *, baud: int = 0, optimize: str = "O2") -> Firmware:
     """The board's real port around a main.c."""
-    root = folder / "firmware"
-    if not root.exists():
-        for name in ("include", "port"):
-            shutil.copytree(asset_path("firmware") / name, root / name)
-        (root / "src").mkdir()
-        shutil.copy(asset_path("firmware") / "src" / "mark.c", root / "src")
-        (root / "app").mkdir()
-    (root / "app" / "main.c").write_text(main)
     loaded = load_board(board)
     loaded = replace(loaded, baud=baud or loaded.baud)
-    return build(loaded, generated={}, options=BuildOptions(optimize=optimize), firmware=root)
+    return build(loaded, generated={}, options=BuildOptions(optimize=optimize), firmware=port_firmware(folder, main))
 
 
 @contextmanager

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import shutil
 import struct
 from pathlib import Path
 
 import pytest
 
-from trainbed.assets import asset_path
+from port_firmware import port_firmware
 from trainbed.boards import Board
 from trainbed.toolchain import BuildOptions, Firmware, build
 
@@ -54,14 +53,7 @@ def port_guest(
     board: Board, folder: Path, *, capacity: int = CAPACITY, before_send: str = "", sanitize: bool = False
 ) -> Firmware:
     """Build the guest. ``before_send``: C that runs once per frame."""
-    root = folder / "firmware"
-    if not root.exists():
-        for name in ("include", "port"):
-            shutil.copytree(asset_path("firmware") / name, root / name)
-        (root / "src").mkdir()
-        shutil.copy(asset_path("firmware") / "src" / "mark.c", root / "src")
-        (root / "app").mkdir()
-    (root / "app" / "main.c").write_text(_MAIN % {"capacity": capacity, "before_send": before_send})
+    root = port_firmware(folder, _MAIN % {"capacity": capacity, "before_send": before_send})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRAINBED_CACHE", str(folder / "cache"))
         return build(board, generated={}, options=BuildOptions(sanitize=sanitize), firmware=root)

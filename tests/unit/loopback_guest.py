@@ -16,21 +16,11 @@ from trainbed.codegen.messages import write_messages_header
 from trainbed.errors import EmulatorCrash
 from trainbed.link.codes import TFormat, XFormat
 from trainbed.link.samples import SampleSet
+from trainbed.toolchain.compiler import WARNINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware"
 LOOPBACK = Path(__file__).resolve().parent / "loopback"
-WARNINGS = [
-    "-Wall",
-    "-Wextra",
-    "-Wconversion",
-    "-Wdouble-promotion",
-    "-Wshadow",
-    "-Wvla",
-    "-Wstrict-prototypes",
-    "-Wmissing-prototypes",
-    "-Werror",
-]
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 RECORD_KINDS = ("begin", "train", "end", "discard")
 

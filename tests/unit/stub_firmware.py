@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from trainbed.assets import asset_path
+from port_firmware import port_firmware
 
 CONFIG = "#define TRN_RX_BYTES 64\n"
 
@@ -33,9 +32,4 @@ int main(void)
 
 def stub_firmware(folder: Path, main: str = ECHO) -> Path:
     """A firmware/ folder with the real include/ and port/, and ``main`` as its only application source."""
-    root = folder / "firmware"
-    for name in ("include", "port"):
-        shutil.copytree(asset_path("firmware") / name, root / name)
-    (root / "app").mkdir()
-    (root / "app" / "main.c").write_text(main)
-    return root
+    return port_firmware(folder, main)

@@ -12,25 +12,17 @@ import pytest
 import trainbed.explain
 import trainbed.replay
 import trainbed.session
+from small_scenario import TWO_SENSORS
 
 pytest_plugins = ["pytester"]
 
 PLUGIN = ("-p", "trainbed.pytest_plugin", "-p", "no:cacheprovider")
-SCENARIO = """\
-schema: 1
-name: two sensors
-board: native
-network: {input: [2], layers: [{dense: {units: 1, activation: sigmoid}}]}
-training: {loss: binary_crossentropy, optimizer: {sgd: {lr: 0.5}}, epochs: 4, batch_size: 7}
-data: {generate: sensor, train: 21, test: 7}
-expect: {loss_decreases: {by: 0.1}, matches_reference: exact}
-"""
 
 
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
     """A project with one good scenario."""
-    write(pytester, "good", SCENARIO)
+    write(pytester, "good", TWO_SENSORS)
     return pytester
 
 
@@ -54,13 +46,13 @@ def test_a_scenario_file_is_a_test_of_its_own(project: pytest.Pytester) -> None:
 
 
 def test_other_yaml_files_are_left_alone(pytester: pytest.Pytester) -> None:
-    (pytester.path / "scenario.yaml").write_text(SCENARIO, encoding="utf-8")
+    (pytester.path / "scenario.yaml").write_text(TWO_SENSORS, encoding="utf-8")
     (pytester.path / "compose.yml").write_text("a: 1", encoding="utf-8")
     assert run(pytester).ret is pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 def test_a_broken_contract_shows_observed_bound_and_curve(project: pytest.Pytester) -> None:
-    write(project, "bad", SCENARIO.replace("by: 0.1", "by: 0.999"))
+    write(project, "bad", TWO_SENSORS.replace("by: 0.1", "by: 0.999"))
     outcome = run(project)
     outcome.assert_outcomes(passed=1, failed=1)
     outcome.stdout.fnmatch_lines(
@@ -80,7 +72,7 @@ def test_a_broken_contract_shows_observed_bound_and_curve(project: pytest.Pytest
 
 def test_training_that_diverges_is_called_so(project: pytest.Pytester) -> None:
     deep = "[{dense: {units: 4, activation: relu}}, {dense: {units: 1}}]"
-    text = SCENARIO.replace("[{dense: {units: 1, activation: sigmoid}}]", deep).replace("lr: 0.5", "lr: 1e6")
+    text = TWO_SENSORS.replace("[{dense: {units: 1, activation: sigmoid}}]", deep).replace("lr: 0.5", "lr: 1e6")
     write(project, "wild", text.replace("binary_crossentropy", "mse").replace("epochs: 4", "epochs: 50"))
     outcome = run(project, "wild.scenario.yaml")
     outcome.assert_outcomes(failed=1)
@@ -88,7 +80,7 @@ def test_training_that_diverges_is_called_so(project: pytest.Pytester) -> None:
 
 
 def test_a_mistake_in_a_scenario_is_shown_with_its_line(project: pytest.Pytester) -> None:
-    write(project, "typo", SCENARIO.replace("epochs: 4", "epoch: 4"))
+    write(project, "typo", TWO_SENSORS.replace("epochs: 4", "epoch: 4"))
     outcome = run(project)
     outcome.assert_outcomes(passed=1, failed=1)
     outcome.stdout.fnmatch_lines(["ScenarioError: *typo.scenario.yaml:5: *unknown key 'epoch'*did you mean 'epochs'?"])
@@ -201,7 +193,7 @@ def test_a_guest_that_broke_says_where_its_state_was_kept(
     pytest.importorskip("unicorn", reason="the unicorn extra is not installed")
     monkeypatch.setenv("TRAINBED_CACHE", str(project.path / "cache"))
     monkeypatch.delenv("CI", raising=False)  # there pytest's summary tells the whole message once more
-    write(project, "short", SCENARIO.replace("board: native", "board: arduino_nano_33_ble\nbudget: {steps: 2000}"))
+    write(project, "short", TWO_SENSORS.replace("board: native", "board: arduino_nano_33_ble\nbudget: {steps: 2000}"))
     project.makepyfile(
         """
         import pytest
@@ -235,8 +227,8 @@ def test_an_unknown_scenario_is_told_without_a_traceback(pytester: pytest.Pytest
 
 
 def test_workers_side_by_side_agree_and_share_nothing(project: pytest.Pytester) -> None:
-    write(project, "second", SCENARIO)
-    write(project, "bad", SCENARIO.replace("by: 0.1", "by: 0.999"))
+    write(project, "second", TWO_SENSORS)
+    write(project, "bad", TWO_SENSORS.replace("by: 0.1", "by: 0.999"))
     outcome = run(project, "-n", "2", "--trainbed-out", "kept", "--junitxml", "report.xml")
     outcome.assert_outcomes(passed=2, failed=1)
     outcome.stdout.fnmatch_lines(["✗ loss_decreases * by at least 0.999"])

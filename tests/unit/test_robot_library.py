@@ -17,19 +17,11 @@ from robot.api import ExecutionResult, ResultVisitor
 from robot.libdoc import libdoc
 from robot.libdocpkg import LibraryDocumentation
 
+from small_scenario import TWO_SENSORS
 from trainbed.robot_library import RobotLibrary
 from trainbed.session import Session
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-SCENARIO = """\
-schema: 1
-name: two sensors
-board: native
-network: {input: [2], layers: [{dense: {units: 1, activation: sigmoid}}]}
-training: {loss: binary_crossentropy, optimizer: {sgd: {lr: 0.5}}, epochs: 4, batch_size: 7}
-data: {generate: sensor, train: 21, test: 7}
-expect: {loss_decreases: {by: 0.1}, matches_reference: exact}
-"""
 
 
 @dataclass
@@ -45,7 +37,7 @@ class Outcome(ResultVisitor):
 
 def robot(folder: Path, tests: str, *, settings: str = "") -> dict[str, str]:
     """Run test cases written in Robot Framework's language; what each failed with."""
-    (folder / "two.yaml").write_text(SCENARIO, encoding="utf-8")
+    (folder / "two.yaml").write_text(TWO_SENSORS, encoding="utf-8")
     suite = folder / "suite.robot"
     head = f"*** Settings ***\nLibrary    trainbed.robot_library\n{settings}\n*** Test Cases ***\n"
     suite.write_text(head + tests, encoding="utf-8")

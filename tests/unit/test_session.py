@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from small_scenario import TWO_SENSORS
 from trainbed.assets import asset_path
 from trainbed.backends.base import Budget
 from trainbed.errors import GuestFault, GuestHang, InputError, LinkLost
@@ -19,16 +20,6 @@ from trainbed.scenario import load_scenario
 from trainbed.session import Session
 from trainbed.trainer import EpochDone, Evaluated, Started
 
-SCENARIO = """\
-schema: 1
-name: two sensors
-board: native
-network: {input: [2], layers: [{dense: {units: 1, activation: sigmoid}}]}
-training: {loss: binary_crossentropy, optimizer: {sgd: {lr: 0.5}}, epochs: 4, batch_size: 7}
-data: {generate: sensor, train: 21, test: 7}
-expect: {loss_decreases: {by: 0.1}, matches_reference: exact}
-"""
-
 Open = Callable[..., Session]
 
 
@@ -37,7 +28,7 @@ def open_session(tmp_path: Path) -> Iterator[Open]:
     """Sessions of the small scenario, changed as with --set; closed at the end."""
     opened: list[Session] = []
     path = tmp_path / "two.yaml"
-    path.write_text(SCENARIO, encoding="utf-8")
+    path.write_text(TWO_SENSORS, encoding="utf-8")
 
     def open_(*sets: str, **options: object) -> Session:
         opened.append(Session(load_scenario(path, sets), **options))  # type: ignore[arg-type]

@@ -7,7 +7,6 @@ import dataclasses
 import json
 import multiprocessing
 import os
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any
 import pytest
 from stub_firmware import CONFIG, ECHO, stub_firmware
 
-from trainbed.assets import asset_path
 from trainbed.boards import Board, load_board
 from trainbed.errors import BuildError, DoesNotFit, ExitCode, InputError, MissingTool
 from trainbed.toolchain import BuildOptions, Firmware, build, find_compiler, locate, write_compile_commands
@@ -85,7 +83,6 @@ def test_the_image_of_initialised_data_counts_as_flash_and_as_ram(board: Board, 
 
 
 def test_phases_are_told_apart_although_the_marks_have_the_same_body(board: Board, root: Path) -> None:
-    shutil.copytree(asset_path("firmware") / "src", root / "src", ignore=shutil.ignore_patterns("dsp"))
     phases = ("other", "forward", "backward", "update", "evaluate", "convert")
     calls = "".join(f"trn_mark_{phase}();" for phase in phases)
     main = f"#include <trn/mark.h>\nint main(void);\nint main(void) {{ {calls} return 0; }}\n"

@@ -18,21 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainbed.toolchain.compiler import WARNINGS
+
 F32 = NDArray[np.float32]
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 INCLUDE = ROOT / "firmware/include"
-WARNINGS = [
-    "-Wall",
-    "-Wextra",
-    "-Wconversion",
-    "-Wdouble-promotion",
-    "-Wshadow",
-    "-Wvla",
-    "-Wstrict-prototypes",
-    "-Wmissing-prototypes",
-    "-Werror",
-]
 FLAGS = ["-std=c11", "-ffp-contract=off", "-fno-math-errno", *WARNINGS, "-I", str(INCLUDE), "-I", str(HERE)]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"]
 

@@ -13,9 +13,9 @@ from trainbed.backends.avr.config import AvrConfig
 from trainbed.backends.avr.library import STOP_OUTPUT, Segment, State
 from trainbed.backends.avr.parts import part_for
 from trainbed.backends.base import PHASES, Counts
+from trainbed.backends.painted_stack import paint
 from trainbed.errors import EmulatorCrash, InputError
 
-STACK_PAINT = 0xA5
 REGISTERS = (*(f"r{i}" for i in range(32)), "sreg", "sp", "pc")
 _OUTPUT_BYTES = 4096
 _TRAINED = ("forward", "backward", "update")
@@ -57,8 +57,7 @@ class AvrBoard:
         )
         self._handle = self._part.power_on(self.state, tables.content)
         self.write(config.ram.origin, bytes(config.ram.length))
-        if config.stack_top > config.stack_low:
-            self.write(config.stack_low, bytes([STACK_PAINT]) * (config.stack_top - config.stack_low))
+        paint(self.write, config.stack_low, config.stack_top)
 
     def close(self) -> None:
         """Frees the emulator; safe to call twice."""

@@ -11,12 +11,13 @@ from importlib.metadata import version
 
 from trainbed.avr.image import RAM_SPACE
 from trainbed.backends.avr import library as native
-from trainbed.backends.avr.board import STACK_PAINT, AvrBoard
+from trainbed.backends.avr.board import AvrBoard
 from trainbed.backends.avr.config import CLASSIC, XT, AvrConfig
 from trainbed.backends.avr.faults import failure_of
 from trainbed.backends.avr.self_test import measure
 from trainbed.backends.base import Budget, Cost, GuestState
 from trainbed.backends.failure import Failure, GuestStopped
+from trainbed.backends.painted_stack import high_water
 
 _START_S = 2
 """Guest seconds a firmware may take from reset to its first wait."""
@@ -96,8 +97,7 @@ class AvrGuest:
 
     def stack_bytes(self) -> int:
         """High-water mark: everything from the lowest byte that lost its paint."""
-        low, top = self.config.stack_low, self.config.stack_top
-        return len(self._board.read(low, top - low).lstrip(bytes([STACK_PAINT]))) if top > low else -1
+        return high_water(self._board.read, self.config.stack_low, self.config.stack_top)
 
     def lost_bytes(self) -> int:
         """Bytes the guest was sent and did not receive, since start()."""

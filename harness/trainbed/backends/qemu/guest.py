@@ -14,6 +14,7 @@ from collections import deque
 
 from trainbed.backends.base import Budget, Cost, GuestState
 from trainbed.backends.failure import Failure, as_error
+from trainbed.backends.painted_stack import high_water, paint
 from trainbed.backends.parked import explain_park, registers_at_fault
 from trainbed.backends.qemu.config import QemuConfig
 from trainbed.backends.qemu.control import Gone, Notice
@@ -22,7 +23,6 @@ from trainbed.backends.qemu.process import QemuProcess, signal_name
 from trainbed.backends.qemu.tool import qemu_version
 from trainbed.errors import EmulatorCrash, GuestError, InputError
 
-STACK_PAINT = 0xA5
 _START = Budget(cycles=1_000_000_000, steps=1_000_000_000, wall_s=120.0)
 _RECEIVER = struct.Struct("<IIII")
 _FLOOD_BYTES = 16 << 20
@@ -72,9 +72,8 @@ class QemuGuest:
         process = self._process = self._launch()
         try:
             self._host = {m.origin: process.monitor.host_address(m.origin) for m in self._config.memories}
-            stack = self._config.image.stack_top - self._config.image.stack_low
-            if stack > 0:
-                self.write_memory(self._config.image.stack_low, bytes([STACK_PAINT]) * stack)
+            image = self._config.image
+            paint(self.write_memory, image.stack_low, image.stack_top)
             process.control.watch(self._host_address(self._config.receiver + 12, 4))
             process.control.begin_exchange(0, steps=_START.steps)
             self._release(process)
@@ -115,8 +114,7 @@ class QemuGuest:
 
     def stack_bytes(self) -> int:
         """High-water mark: everything from the lowest byte that lost its paint."""
-        low, top = self._config.image.stack_low, self._config.image.stack_top
-        return len(self.read_memory(low, top - low).lstrip(bytes([STACK_PAINT]))) if top > low else -1
+        return high_water(self.read_memory, self._config.image.stack_low, self._config.image.stack_top)
 
     def lost_bytes(self) -> int:
         """Bytes sent to the guest that its receiver was not armed for, since start()."""

@@ -9,11 +9,12 @@ from collections import deque
 
 from trainbed.backends.base import PHASES, Budget, Cost, Counts, GuestState
 from trainbed.backends.failure import Failure, GuestStopped
+from trainbed.backends.painted_stack import high_water, used_up
 from trainbed.backends.parked import explain_park
 from trainbed.backends.renode.config import RenodeConfig
 from trainbed.backends.renode.faults import explain_exception
 from trainbed.backends.renode.log import Log
-from trainbed.backends.renode.machine import STACK_PAINT, Machine
+from trainbed.backends.renode.machine import Machine
 from trainbed.errors import InputError
 
 _SLICE = 500_000
@@ -85,8 +86,7 @@ class RenodeGuest:
 
     def stack_bytes(self) -> int:
         """High-water mark: everything from the lowest byte that lost its paint."""
-        low, top = self._firmware.image.stack_low, self._firmware.image.stack_top
-        return len(self.read_memory(low, top - low).lstrip(bytes([STACK_PAINT]))) if top > low else -1
+        return high_water(self.read_memory, self._firmware.image.stack_low, self._firmware.image.stack_top)
 
     def lost_bytes(self) -> int:
         """Bytes the guest was sent and its receiver was not armed for, since start()."""
@@ -198,7 +198,7 @@ class RenodeGuest:
     def _check_stack(self) -> None:
         """The stack's lowest word keeps its paint. Where RAM ends there, the guard stops an overflow at once."""
         low, top = self._firmware.image.stack_low, self._firmware.image.stack_top
-        if top > low and self._machine.read(low, 4) != bytes([STACK_PAINT]) * 4:
+        if used_up(self._machine.read, low, top):
             pc = self._machine.pc
             detail = f"the stack of {top - low} bytes was used to its last word, noticed here"
             raise GuestStopped(Failure("fault", pc, detail, "stack_overflow", self._firmware.function_at(pc)))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from trainbed.backends.failure import Failure, GuestStopped
+from trainbed.backends.painted_stack import paint
 from trainbed.backends.ported import read_code, stored_at
 from trainbed.backends.renode.config import RenodeConfig
 from trainbed.backends.renode.dotnet import array, load, namespace
@@ -11,7 +12,6 @@ from trainbed.backends.renode.guard import guard
 from trainbed.backends.renode.watch import Watch
 from trainbed.errors import InputError
 
-STACK_PAINT = 0xA5
 _QUANTUM_US = 10_000
 _MARK = bytes.fromhex("abbe 7047")
 """BKPT 0xAB; BX LR: what a mark, an empty function of BX LR and a no-operation, becomes in memory."""
@@ -64,9 +64,7 @@ class Machine:
         for memory in config.firmware.memories:
             if memory.kind == "ram":
                 self._load.append((memory.origin, array(bytes(memory.length))))
-        if image.stack_top > image.stack_low:
-            paint = bytes([STACK_PAINT]) * (image.stack_top - image.stack_low)
-            self._load.append((image.stack_low, array(paint)))
+        paint(lambda at, content: self._load.append((at, array(content))), image.stack_low, image.stack_top)
 
     def power_on(self) -> None:
         """Memories as after a download and a cold start, stack painted, counters at zero. Runs nothing yet."""

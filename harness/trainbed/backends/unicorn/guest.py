@@ -9,9 +9,10 @@ from importlib.metadata import version
 
 from trainbed.backends.base import Budget, Cost, Counts, GuestState
 from trainbed.backends.failure import Failure, GuestStopped
+from trainbed.backends.painted_stack import high_water
 from trainbed.backends.unicorn.config import MachineConfig
 from trainbed.backends.unicorn.engine import unicorn
-from trainbed.backends.unicorn.machine import STACK_PAINT, Machine
+from trainbed.backends.unicorn.machine import Machine
 from trainbed.errors import InputError
 
 _START_S = 2
@@ -74,11 +75,7 @@ class UnicornGuest:
 
     def stack_bytes(self) -> int:
         """High-water mark: everything from the lowest byte that lost its paint."""
-        low, top = self.config.stack_low, self.config.stack_top
-        if top <= low:
-            return -1
-        stack = self._machine.read(low, top - low)
-        return len(stack.lstrip(bytes([STACK_PAINT])))
+        return high_water(self._machine.read, self.config.stack_low, self.config.stack_top)
 
     def lost_bytes(self) -> int:
         """Bytes the guest was sent and did not receive, since start()."""

@@ -16,6 +16,7 @@ from unicorn import arm_const as arm
 
 from trainbed.backends.block_hook import BlockCounter
 from trainbed.backends.failure import Failure, GuestStopped
+from trainbed.backends.painted_stack import paint, used_up
 from trainbed.backends.unicorn import core_registers, exceptions
 from trainbed.backends.unicorn.config import MachineConfig
 from trainbed.backends.unicorn.cores import CORES
@@ -33,7 +34,6 @@ from trainbed.backends.unicorn.soc import Parts, make_soc
 from trainbed.backends.unicorn.systick import SysTick
 from trainbed.errors import InputError
 
-STACK_PAINT = 0xA5
 _VAIN_SLEEPS = 20_000
 """As many WFI in a row end at once, at one place: an interrupt is pending that the guest neither takes nor clears."""
 _SLICE_CYCLES = 50_000_000
@@ -106,9 +106,7 @@ class Machine:
         for unit in (*self._soc.units, self._systick, self._dwt, self._scb):
             unit.reset()
         start = self._soc.boot(self._uc, self.config.vectors)
-        if self.config.stack_top > self.config.stack_low:
-            n_bytes = self.config.stack_top - self.config.stack_low
-            self._uc.mem_write(self.config.stack_low, bytes([STACK_PAINT]) * n_bytes)
+        paint(self._uc.mem_write, self.config.stack_low, self.config.stack_top)
         self.counter.reset()
         self._schedule.clear()
         self._nvic.reset()
@@ -267,7 +265,7 @@ class Machine:
         """
         low, top = self.config.stack_low, self.config.stack_top
         at_the_bottom = low == self._soc.ram.origin
-        if top > low and not at_the_bottom and self.read(low, 4) != bytes([STACK_PAINT]) * 4:
+        if not at_the_bottom and used_up(self.read, low, top):
             raise self._faults.stopped(
                 "stack_overflow", self._pc, f"the stack of {top - low} bytes was used to its last word, noticed here"
             )

@@ -116,6 +116,16 @@ class Soc(Protocol):
         ...
 
 
+class ReadOnlyFlash:
+    """A part whose flash takes no stores."""
+
+    flash_changed = False
+
+    def program_flash(self, address: int, size: int, value: int) -> bool:
+        """Never."""
+        return False
+
+
 def make_soc(config: MachineConfig, parts: Parts, on_change: Callable[[], None]) -> Soc:
     """The part a configuration names, with its interrupt controller."""
     module = importlib.import_module(f"trainbed.backends.unicorn.{config.soc}.soc")

@@ -10,13 +10,14 @@ import numpy as np
 from trainbed.codegen.call import Call
 from trainbed.codegen.constants import define_constant, define_pieces, pieces_of
 from trainbed.codegen.int8.places import Int8Places
-from trainbed.codegen.int8.scales import ScaleWriter, pooled
+from trainbed.codegen.int8.scales import ScaleWriter
 from trainbed.codegen.literals import c_window
 from trainbed.network.layers import Activation, Kind, Layer
 from trainbed.planner.graph import Step
 from trainbed.planner.int8.packed import PackedSums, leaves_taps_out, packed_sums
 from trainbed.planner.int8.plan import Int8Plan, list_of
 from trainbed.planner.parameters import Arrays
+from trainbed.reference.int8.forward import pooled
 from trainbed.reference.int8.numbers import scale_of
 
 

@@ -19,6 +19,7 @@ from trainbed.planner.int8.design import Design
 from trainbed.planner.int8.plan import Int8Plan
 from trainbed.planner.parameters import Arrays
 from trainbed.reference.arrays import F32
+from trainbed.reference.int8.forward import pooled
 from trainbed.reference.int8.numbers import Numbers, add_scale_of, numbers_of, scale_of
 
 FOLLOW = "0.1f"
@@ -268,15 +269,6 @@ class ScaleWriter:
         a, b = (self.numbers_of(self._design.range_owner(tensor)).scale for tensor in self._graph.inputs(layer))
         scale = add_scale_of(np.float32(a / out), np.float32(b / out))
         return f"{{{scale.a}, {scale.b}, {scale.shift}}}"
-
-
-def pooled(layer: Layer) -> int:
-    """Pixels that an averaging layer averages; 1 for others."""
-    if layer.kind is Kind.GLOBAL_AVG_POOL:
-        return layer.in_shape[0] * layer.in_shape[1]
-    if layer.kind is Kind.AVG_POOL and layer.window is not None:
-        return layer.window.kernel_h * layer.window.kernel_w
-    return 1
 
 
 def _scale_array(name: str, factors: F32) -> str:

@@ -21,7 +21,7 @@ from trainbed.backends.unicorn.nvic import Nvic
 from trainbed.backends.unicorn.pages import Place
 from trainbed.backends.unicorn.register_file import AtomicAliases, RegisterFile
 from trainbed.backends.unicorn.registers import BusFault, Peripheral
-from trainbed.backends.unicorn.soc import Boot, Parts
+from trainbed.backends.unicorn.soc import Boot, Parts, ReadOnlyFlash
 
 _LPUART6_IRQ = 25
 _OCRAM = Region(0x2020_0000, 0x0008_0000)
@@ -36,7 +36,7 @@ _NAMES = {
 }  # fmt: skip
 
 
-class Imxrt1062:
+class Imxrt1062(ReadOnlyFlash):
     """Memories and peripherals of the part, mapped into an engine."""
 
     flash = Region(0x6000_0000, 0x0020_0000)
@@ -83,12 +83,6 @@ class Imxrt1062:
         self._flexram.power_on()
         uc.mem_write(_OCRAM.origin, bytes(_OCRAM.length))
         return find_image(uc, self.flash)
-
-    flash_changed = False
-
-    def program_flash(self, address: int, size: int, value: int) -> bool:
-        """Never: the flash is written through FlexSPI, not by stores."""
-        return False
 
     @staticmethod
     def unit_name(address: int) -> str:

@@ -20,7 +20,7 @@ from trainbed.backends.unicorn.registers import Peripheral
 from trainbed.backends.unicorn.rp2040.clock import Clocks
 from trainbed.backends.unicorn.rp2040.rom import STAGE_2, STAGE_2_AT, load_stage_2
 from trainbed.backends.unicorn.rp2040.uart import Uart
-from trainbed.backends.unicorn.soc import Boot, Parts
+from trainbed.backends.unicorn.soc import Boot, Parts, ReadOnlyFlash
 
 _UART0_IRQ = 20
 _SSI = {0x00: 0, 0x04: 0, 0x08: 0, 0x0C: 0, 0x10: 0, 0x14: 0, 0x18: 0, 0x1C: 0, 0xF0: 0, 0xF4: 0x0300_0000, 0xF8: 0}
@@ -36,7 +36,7 @@ _NAMES = {
 }  # fmt: skip
 
 
-class Rp2040:
+class Rp2040(ReadOnlyFlash):
     """Memories and peripherals of the part, mapped into an engine."""
 
     flash = Region(0x1000_0000, 0x0020_0000)
@@ -84,12 +84,6 @@ class Rp2040:
         """The boot ROM checks and loads the second stage, which starts the image."""
         uc.mem_write(self.ram.origin, bytes(self.ram.length))
         return load_stage_2(uc, self.flash.origin)
-
-    flash_changed = False
-
-    def program_flash(self, address: int, size: int, value: int) -> bool:
-        """Never: the flash is written through its interface, not by stores."""
-        return False
 
     @staticmethod
     def unit_name(address: int) -> str:

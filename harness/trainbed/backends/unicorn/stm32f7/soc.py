@@ -17,7 +17,7 @@ from trainbed.backends.unicorn.nvic import Nvic
 from trainbed.backends.unicorn.pages import Place
 from trainbed.backends.unicorn.register_file import RegisterFile
 from trainbed.backends.unicorn.registers import Peripheral
-from trainbed.backends.unicorn.soc import Boot, Parts, vectors_at
+from trainbed.backends.unicorn.soc import Boot, Parts, ReadOnlyFlash, vectors_at
 from trainbed.backends.unicorn.stm32f7.clock import Clocks
 from trainbed.backends.unicorn.stm32f7.usart import Usart
 
@@ -32,7 +32,7 @@ _NAMES = {
 }  # fmt: skip
 
 
-class Stm32f7:
+class Stm32f7(ReadOnlyFlash):
     """Memories and peripherals of the part, mapped into an engine."""
 
     flash = Region(0x0800_0000, 0x0010_0000)
@@ -73,12 +73,6 @@ class Stm32f7:
         """BOOT0 is low: the core starts from flash."""
         uc.mem_write(self.ram.origin, bytes(self.ram.length))
         return vectors_at(uc, vectors)
-
-    flash_changed = False
-
-    def program_flash(self, address: int, size: int, value: int) -> bool:
-        """Never: the flash interface is locked."""
-        return False
 
     @staticmethod
     def unit_name(address: int) -> str:
