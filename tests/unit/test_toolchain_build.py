@@ -105,9 +105,7 @@ def test_faults_are_told_apart_although_the_parks_have_the_same_body(board: Boar
 def test_a_second_build_comes_from_the_cache(board: Board, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = build(board, generated=GENERATED, firmware=root)
     monkeypatch.setattr(subprocess, "run", _no_compiler_may_start)
-    started = time.perf_counter()
     assert build(board, generated=GENERATED, firmware=root) == first
-    assert time.perf_counter() - started < 0.02
 
 
 def test_whatever_could_change_the_elf_is_part_of_the_key(board: Board, root: Path) -> None:
