@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from trainbed.codegen.float32 import Float32Writer
+from trainbed.codegen.float32.writer import Float32Writer
 from trainbed.codegen.int8.writer import Int8Writer
 from trainbed.codegen.pow2.writer import Pow2Writer
 from trainbed.planner.int8.plan import Int8Plan

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from trainbed.codegen.constants import define_constant
-from trainbed.codegen.float32 import Float32Writer
+from trainbed.codegen.float32.writer import Float32Writer
 from trainbed.codegen.functions import function
 from trainbed.codegen.int8.calls import Int8Calls
 from trainbed.codegen.int8.packed import PackedCalls

@@ -5,11 +5,11 @@ constant.
 
 from __future__ import annotations
 
-from trainbed.codegen.calls import call_of, separate_activation
 from trainbed.codegen.constants import define_constant
+from trainbed.codegen.float32.calls import call_of, separate_activation
+from trainbed.codegen.float32.optimizer import OptimizerWriter
 from trainbed.codegen.functions import Functions, function
 from trainbed.codegen.literals import c_activation, c_float
-from trainbed.codegen.optimizer import OptimizerWriter
 from trainbed.codegen.places import Places
 from trainbed.network.layers import Layer
 from trainbed.network.training import Loss

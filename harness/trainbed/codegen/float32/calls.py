@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps of a plan as calls of the runtime's kernels (firmware/include/trn): operands, shape and flags apart.
+"""Steps of a float32 plan as calls of the runtime's kernels (firmware/include/trn): operands, shape and flags apart.
 
 Operands are pointers and always arguments of the generated function. The shape becomes constants inside it (one
-function per distinct
-shape) or further arguments (one function for all shapes, smaller and slower); the bits are the same.
+function per distinct shape) or further arguments (one function for all shapes, smaller and slower); the bits are the
+same.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Call:
+class ShapedCall:
     """One kernel call: what it is applied to, its shape, its flags."""
 
     layer: Layer
@@ -101,7 +101,7 @@ def separate_activation(layer: Layer) -> bool:
     return not (layer.has_weights or layer.kind is Kind.ADD) or layer.activation not in _FUSED_ACTIVATIONS
 
 
-def call_of(step: Step, places: Places, *, shared: bool) -> Call:
+def call_of(step: Step, places: Places, *, shared: bool) -> ShapedCall:
     """The kernel call of a FORWARD, BITS, BACKWARD_WEIGHTS or BACKWARD_INPUT step."""
     if step.op is Op.FORWARD:
         return _forward(step, places, shared=shared)
@@ -112,7 +112,7 @@ def call_of(step: Step, places: Places, *, shared: bool) -> Call:
     return _backward_input(step, places, shared=shared)
 
 
-def _forward(step: Step, places: Places, *, shared: bool) -> Call:
+def _forward(step: Step, places: Places, *, shared: bool) -> ShapedCall:
     layer = step.layer
     x = _floats("x", places.value(step.sources[0]))
     y = _floats("y", places.value(layer.name), written=True)
@@ -131,10 +131,10 @@ def _forward(step: Step, places: Places, *, shared: bool) -> Call:
         operands = (x, y, Parameter("uint8_t *", "index", places.slot(index) if index in step.writes else "NULL"))
     elif layer.kind is Kind.FLATTEN:
         kernel = "trn_copy"
-    return Call(layer, "forward", kernel, operands, _shape(layer), flags, shared)
+    return ShapedCall(layer, "forward", kernel, operands, _shape(layer), flags, shared)
 
 
-def _backward_weights(step: Step, places: Places, *, shared: bool) -> Call:
+def _backward_weights(step: Step, places: Places, *, shared: bool) -> ShapedCall:
     layer, gradient = step.layer, places.gradient(step.layer)
     operands = (
         _floats("x", places.value(step.sources[0])),
@@ -142,12 +142,12 @@ def _backward_weights(step: Step, places: Places, *, shared: bool) -> Call:
         _floats("gw", gradient, written=True),
         _floats("gb", f"{gradient} + {layer.n_weights}", written=True),
     )
-    return Call(
+    return ShapedCall(
         layer, "backward_weights", f"trn_{_family(layer)}_backward_weights", operands, _shape(layer), (), shared
     )
 
 
-def _backward_input(step: Step, places: Places, *, shared: bool) -> Call:
+def _backward_input(step: Step, places: Places, *, shared: bool) -> ShapedCall:
     layer = step.layer
     e = _floats("e", places.slot(Slot(Role.ERROR, layer.name)))
     dx = _floats("dx", places.slot(Slot(Role.ERROR, step.target)), written=True)
@@ -163,7 +163,7 @@ def _backward_input(step: Step, places: Places, *, shared: bool) -> Call:
         kernel = "trn_pass_gradient"
     derivative, flag = _epilogue(step, places)
     verb = "backward_input" if len(layer.inputs) == 1 else f"backward_input_{1 + step.sources.index(step.target)}"
-    return Call(layer, verb, kernel, operands + derivative, _shape(layer), (flag,), shared)
+    return ShapedCall(layer, verb, kernel, operands + derivative, _shape(layer), (flag,), shared)
 
 
 def _epilogue(step: Step, places: Places) -> tuple[tuple[Parameter, ...], str]:
@@ -183,11 +183,11 @@ def _epilogue(step: Step, places: Places) -> tuple[tuple[Parameter, ...], str]:
     return operand, f"(trn_epilogue_t){{{c_activation(epilogue.activation)}, {y}, {bits}, {accumulate}}}"
 
 
-def _bits(step: Step, places: Places) -> Call:
+def _bits(step: Step, places: Places) -> ShapedCall:
     layer = step.layer
     operands = (
         _floats("y", places.value(layer.name)),
         Parameter("uint8_t *", "bits", places.slot(Slot(Role.BITS, layer.name))),
     )
     shape = (Parameter("trn_size_t ", "n", str(layer.out_size)),)
-    return Call(layer, "bits", "trn_activation_bits", operands, shape, (c_activation(layer.activation),))
+    return ShapedCall(layer, "bits", "trn_activation_bits", operands, shape, (c_activation(layer.activation),))
