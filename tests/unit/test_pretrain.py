@@ -13,13 +13,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from trainbed.data.load import load_data
 from trainbed.errors import ScenarioError
+from trainbed.network.training import Loss
 from trainbed.planner.parameters import Arrays
 from trainbed.prepare import Prepared, prepare
 from trainbed.pretrain.events import HostEvent, PretrainDone, PretrainEpoch
 from trainbed.reference.random import initial_weights
 from trainbed.run import run_scenario
 from trainbed.scenario import load_scenario
+from trainbed.scenario.schema import GeneratedData
 from trainbed.session import Session
 from trainbed.toolchain.cache import cache_root
 from trainbed.weights import named, pairs_of
@@ -225,6 +228,55 @@ def test_augmentation_on_the_host_changes_what_is_learnt(tmp_path: Path) -> None
     assert not _same(plain.initial, augmented.initial)
 
 
+AVERAGED = (
+    NETWORK,
+    """\
+  input: [8, 8, 1]
+  layers:
+    - conv2d: {filters: 4, kernel: 3, padding: same, name: front}
+    - batch_norm: {activation: relu}
+    - global_avg_pool
+    - dense: {units: 3, activation: softmax, name: head}
+""",
+)
+
+
+def _images_of_lines(tmp_path: Path) -> str:
+    """Lines of 16x16 in a file."""
+    lines = GeneratedData(generate="lines", size=16, channels=1, train=24, test=12)
+    data = load_data(lines, (16, 16, 1), n_outputs=3, loss=Loss.MSE, base_dir=tmp_path, seed=1)
+    x, t = (data.train.x * 255).astype(np.uint8).reshape(-1, 16, 16, 1), (data.test.x * 255).astype(np.uint8)
+    t = t.reshape(-1, 16, 16, 1)
+    np.savez(tmp_path / "lines.npz", x_train=x, y_train=data.train.labels, x_test=t, y_test=data.test.labels)
+    return "{npz: lines.npz, fit: true}"
+
+
+def test_the_first_epochs_can_have_smaller_images(tmp_path: Path) -> None:
+    source = (OTHER_CLASSES[0], _images_of_lines(tmp_path))
+    stages = [f"epochs: 6\n  progressive: {{size: {size}, epochs: 4}}" for size in (4, 8)]
+    small, told = _prepared(_scenario_file(tmp_path, AVERAGED, source, ("epochs: 6", stages[0])))
+    assert small.pretrained is not None and small.pretrained.record.engine == "numpy"
+    assert [event.epoch for event in told] == list(range(6))
+    assert small.pretrained.source.input_shape == (8, 8, 1)
+    plain, told_plain = _prepared(_scenario_file(tmp_path, AVERAGED, source))
+    assert told[0].loss != told_plain[0].loss and not _same(small.initial, plain.initial)
+    # Images of the full size from the start are no different from none that are smaller.
+    full, told_full = _prepared(_scenario_file(tmp_path, AVERAGED, source, ("epochs: 6", stages[1])))
+    assert _same(full.initial, plain.initial) and told_full == told_plain
+
+
+def test_pre_training_that_was_done_resizes_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _scenario_file(tmp_path, AVERAGED, (OTHER_CLASSES[0], _images_of_lines(tmp_path)))
+    first, _ = _prepared(path)
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("an image was resized")
+
+    monkeypatch.setattr("trainbed.data.load.resized", never)
+    again, told = _prepared(path)
+    assert told == [] and _same(again.initial, first.initial)
+
+
 def test_an_augmented_run_is_streamed_and_equals_the_twin(tmp_path: Path) -> None:
     extra = "augment: {rotation: 30, width_shift: 0.1, balance: true}\nexpect: {matches_reference: exact}\n"
     path = _scenario_file(tmp_path, pretrain="", extra=extra)
@@ -260,6 +312,9 @@ def test_the_run_keeps_pre_trained_weights_that_load_again(tmp_path: Path) -> No
         ("{adam: {lr: 0.01}}", "{sgd: {lr: 1e30}}", 16, "pre-training diverged in epoch 1"),
         (OTHER_CLASSES[0], "{npz: none.npz}", 14, "no such file"),
         ("{generate: lines, channels: 1, train: 24", "{generate: lines, channels: 2, train: 24", 14, "takes 64"),
+        ("epochs: 6", "epochs: 6\n  progressive: {size: 4, epochs: 2}", 18, "data with 'fit: true'"),
+        ("epochs: 6", "epochs: 6\n  progressive: {size: 4, epochs: 7}", 13, "there are 6 epochs in all"),
+        ("epochs: 6", "epochs: 6\n  augment: {per_class: 2, zoom: 2}", 18, "zoom"),
     ],
 )
 def test_impossible_pre_training_is_refused_at_its_line(
@@ -269,6 +324,14 @@ def test_impossible_pre_training_is_refused_at_its_line(
         prepare(load_scenario(_scenario_file(tmp_path, (old, new))))
     assert message in str(caught.value)
     assert caught.value.line == line
+
+
+def test_a_network_whose_weights_depend_on_the_size_is_not_trained_on_smaller_images(tmp_path: Path) -> None:
+    source = (OTHER_CLASSES[0], _images_of_lines(tmp_path))
+    stages = ("epochs: 6", "epochs: 6\n  progressive: {size: 4, epochs: 4}")
+    with pytest.raises(ScenarioError, match="'head' has other weights with images of 4x4") as caught:
+        prepare(load_scenario(_scenario_file(tmp_path, source, stages)))
+    assert caught.value.line == 18
 
 
 def test_a_head_of_other_classes_cannot_be_kept(tmp_path: Path) -> None:
@@ -284,6 +347,7 @@ def test_a_head_of_other_classes_cannot_be_kept(tmp_path: Path) -> None:
         ("prune: {final: 0.5, steps: 10}\n", "", "add 'pretrain'"),
         ("prune: {final: 0.5, steps: 10}\n", PRETRAIN + "  engine: native\n", "engine native has no prune"),
         ("prune: {initial: 0.9, final: 0.5, steps: 10}\n", PRETRAIN, "sparsity rises"),
+        ("", PRETRAIN + "  engine: native\n  progressive: {size: 4, epochs: 2}\n", "native has no progressive"),
         ("augment: {rotation: 10}\nlink: {dataset: resident}\n", "", "they are streamed"),
         ("augment: {rotaton: 10}\n", "", "did you mean 'rotation'?"),
         ("augment: {fill: mirror}\n", "", "'mirror' is not known"),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainbed.data.fit import fit_images, select_classes
+from trainbed.data.fit import fit_images, resized, select_classes, with_channels_of
 from trainbed.data.generated import generate
 from trainbed.data.npz import load_npz
 from trainbed.data.raw import Raw, is_labels
@@ -78,6 +78,50 @@ def load_data(
     raw = _read(data, base_dir=base_dir, seed=seed)
     if isinstance(data, NpzData) and data.fit:
         raw = fit_images(raw, input_shape)
+    return _data_of(raw, input_shape, n_outputs=n_outputs, loss=loss)
+
+
+@dataclass(frozen=True, eq=False)
+class Unfitted:
+    """Data with images of their own ``shape`` (H, W, C), as many channels as the network reads: resizing takes long."""
+
+    data: Data
+    shape: tuple[int, int, int]
+
+    def at(self, shape: tuple[int, int, int]) -> Data:
+        """The data for an input of ``shape``: the bytes load_data() gives."""
+        if shape == self.shape:
+            return self.data
+        train, test = (self._resized(samples, shape) for samples in (self.data.train, self.data.test))
+        return replace(self.data, train=train, test=test)
+
+    def _resized(self, samples: SampleSet, shape: tuple[int, int, int]) -> SampleSet:
+        images = resized(samples.x.reshape(-1, *self.shape), shape[:2])
+        return replace(samples, x=np.ascontiguousarray(images.reshape(len(samples), -1)))
+
+
+def load_unfitted(
+    data: GeneratedData | SklearnData | NpzData,
+    input_shape: tuple[int, int, int],
+    *,
+    n_outputs: int | None,
+    loss: Loss,
+    base_dir: Path,
+    seed: int,
+) -> Unfitted:
+    """As load_data(), everything checked, but images that are to be fitted keep their size."""
+    raw = _read(data, base_dir=base_dir, seed=seed)
+    shape = input_shape
+    if isinstance(data, NpzData) and data.fit:
+        raw = with_channels_of(raw, input_shape[2])
+        if raw.x_train.shape[1:] == raw.x_test.shape[1:]:
+            shape = (raw.x_train.shape[1], raw.x_train.shape[2], input_shape[2])
+        else:
+            raw = fit_images(raw, input_shape)
+    return Unfitted(_data_of(raw, shape, n_outputs=n_outputs, loss=loss), shape)
+
+
+def _data_of(raw: Raw, input_shape: tuple[int, int, int], *, n_outputs: int | None, loss: Loss) -> Data:
     raw = replace(
         raw,
         x_train=_shaped(raw.x_train, input_shape, raw.origin, "x_train"),
@@ -104,6 +148,8 @@ def _read(data: GeneratedData | SklearnData | NpzData, *, base_dir: Path, seed: 
     raw = load_sklearn(data, seed=seed) if isinstance(data, SklearnData) else load_npz(data, base_dir=base_dir)
     if data.classes is not None:
         raw = select_classes(raw, data.classes)
+    if isinstance(data, NpzData) and data.grey:
+        raw = with_channels_of(raw, 1, key="grey")
     return replace(
         raw,
         x_train=_first(raw.x_train, data.train, raw.origin, "x_train"),

@@ -42,6 +42,25 @@ def warp(
     return out
 
 
+def resize(images: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Images ``[n, h, w, c]`` at another size (h, w): what warp() gives, along one axis after the other."""
+    scale = np.diag([images.shape[1] / size[0], images.shape[2] / size[1]])
+    rows, columns = _coordinates(scale[None], np.zeros((1, 2)), images.shape[1:3], size)
+    floats = images.dtype.kind == "f"
+    between = _between_floats if floats else _between_codes
+    step = max(1, _CHUNK_ELEMENTS // (max(size[0], images.shape[1]) * size[1] * images.shape[3]))
+    out = np.empty((len(images), *size, images.shape[3]), images.dtype)
+    for first in range(0, len(images), step):
+        mixed = images[first : first + step] if floats else images[first : first + step].astype(np.int64)
+        for axis, places in ((2, columns[0, 0, :]), (1, rows[0, :, 0])):
+            part = np.expand_dims(places & (_ONE - 1), tuple(range(1, 4 - axis)))
+            whole, n = places >> _BITS, mixed.shape[axis]
+            here, beyond = (mixed.take(_inside(at, n, "nearest"), axis=axis) for at in (whole, whole + 1))
+            mixed = between(here, beyond, part)
+        out[first : first + step] = mixed if floats else _rounded(mixed)
+    return out
+
+
 def _coordinates(
     matrices: NDArray[np.float64], offsets: NDArray[np.float64], source: tuple[int, ...], size: tuple[int, int]
 ) -> tuple[I64, I64]:
@@ -76,17 +95,28 @@ def _sampled(images: NDArray[Any], rows: I64, columns: I64, fill: str) -> NDArra
 
 def _mix_codes(corners: tuple[NDArray[Any], ...], down: I64, right: I64) -> NDArray[Any]:
     a, b, c, d = (np.asarray(corner).astype(np.int64) for corner in corners)
-    upper, lower = a * (_ONE - right) + b * right, c * (_ONE - right) + d * right
-    total: Any = upper * (_ONE - down) + lower * down + (1 << (2 * _BITS - 1))
-    codes: NDArray[Any] = total >> (2 * _BITS)
+    return _rounded(_between_codes(_between_codes(a, b, right), _between_codes(c, d, right), down))
+
+
+def _between_codes(a: I64, b: I64, part: I64) -> I64:
+    """In units of 1/65536 of those of ``a`` and ``b``: nothing is lost."""
+    mixed: I64 = a * (_ONE - part) + b * part
+    return mixed
+
+
+def _rounded(total: I64) -> I64:
+    """Codes of what was mixed twice."""
+    codes: I64 = (total + (1 << (2 * _BITS - 1))) >> (2 * _BITS)
     return codes
 
 
 def _mix_floats(corners: tuple[NDArray[Any], ...], down: I64, right: I64) -> NDArray[Any]:
     a, b, c, d = corners
-    v, u = (part.astype(np.float32) * np.float32(1 / _ONE) for part in (down, right))
-    upper, lower = a + (b - a) * u, c + (d - c) * u
-    mixed: NDArray[Any] = upper + (lower - upper) * v
+    return _between_floats(_between_floats(a, b, right), _between_floats(c, d, right), down)
+
+
+def _between_floats(a: NDArray[Any], b: NDArray[Any], part: I64) -> NDArray[Any]:
+    mixed: NDArray[Any] = a + (b - a) * (part.astype(np.float32) * np.float32(1 / _ONE))
     return mixed
 
 

@@ -43,16 +43,17 @@ def build(course: HostCourse, scenario: Scenario) -> Built:
         on_host,
         load_board(_BOARD),
         course.network,
-        course.data,
+        course.data(course.network),
         given=named(course.network, course.initial),
-        augmentation=course.augmentation,
+        augmentation=course.augmentation(course.network),
     )
     return build_firmware(prepared)
 
 
 def train(course: HostCourse, built: Built, tell: TellEpoch) -> Outcome:
     """All epochs in a host process, then the test set. Raises GuestError."""
-    keys, data, prepared = course.keys, course.data, built.prepared
+    keys, prepared = course.keys, built.prepared
+    data, augmentation = prepared.data, prepared.augmentation
     parameters = prepared.plan.parameters
     losses: list[float] = []
     accuracies: list[float] = []
@@ -76,7 +77,7 @@ def train(course: HostCourse, built: Built, tell: TellEpoch) -> Outcome:
                 fingerprint=prepared.plan.fingerprint,
             ),
             weights=parameters.pack(prepared.initial),
-            vary=course.augmentation.epoch if course.augmentation is not None else None,
+            vary=augmentation.epoch if augmentation is not None else None,
         )
         for event in trainer.run():
             if isinstance(event, EpochDone):

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from trainbed.data.augment import augmentation_of, sets_of
-from trainbed.data.load import Data, load_data
+from trainbed.data.load import Unfitted, load_unfitted
 from trainbed.errors import NetworkError
 from trainbed.link.samples import SampleSet
 from trainbed.network.layers import Kind, Network
@@ -23,9 +22,9 @@ from trainbed.pretrain.events import PretrainDone, Tell
 from trainbed.pretrain.prune import Schedule, sparsity_of
 from trainbed.reference.random import initial_weights
 from trainbed.result import npz_bytes
-from trainbed.scenario.network import Resolved
+from trainbed.scenario.network import Resolved, resolve_network
 from trainbed.scenario.scenario import Scenario, with_line
-from trainbed.scenario.schema import PretrainKeys
+from trainbed.scenario.schema import NpzData, PretrainKeys
 from trainbed.toolchain.cache import discard, entry_path, new_entry, publish
 from trainbed.weights import named, pairs_of
 
@@ -80,11 +79,13 @@ def pretrain(scenario: Scenario, resolved: Resolved, *, initial: Arrays | None, 
     keys = scenario.pretrain
     assert keys is not None  # the caller asks only then
     with with_line(scenario, "pretrain.data"):
-        data = _load(scenario, keys, resolved.network)
+        source = _load(scenario, keys, resolved.network)
     with with_line(scenario, "pretrain"):
-        course = _course(scenario, keys, resolved, data, initial)
+        course = _course(scenario, keys, resolved, source, initial)
+        course.check()
     reset = _reset_names(scenario, keys, course.network, resolved.network)
-    numpy = keys.engine == "numpy" or bool(course.normalised) or course.prune is not None
+    only_numpy = bool(course.normalised) or course.prune is not None or course.small is not None
+    numpy = keys.engine == "numpy" or only_numpy
     built = None if numpy else native_engine.build(course, scenario)
     tool = f"numpy {np.__version__}" if built is None else built.firmware.image.sha256
     key = _key(course, tool)
@@ -107,41 +108,62 @@ def pretrain(scenario: Scenario, resolved: Resolved, *, initial: Arrays | None, 
     )
 
 
-def _load(scenario: Scenario, keys: PretrainKeys, network: Network) -> Data:
-    data = load_data(
-        keys.data, network.input_shape, n_outputs=None, loss=keys.loss, base_dir=scenario.base_dir, seed=keys.seed
-    )
-    if network.output_size == 1 and data.n_outputs == 2 and data.has_accuracy:
-        data = load_data(
-            keys.data, network.input_shape, n_outputs=1, loss=keys.loss, base_dir=scenario.base_dir, seed=keys.seed
+def _load(scenario: Scenario, keys: PretrainKeys, network: Network) -> Unfitted:
+    def load(n_outputs: int | None) -> Unfitted:
+        return load_unfitted(
+            keys.data,
+            network.input_shape,
+            n_outputs=n_outputs,
+            loss=keys.loss,
+            base_dir=scenario.base_dir,
+            seed=keys.seed,
         )
-    augmentation = augmentation_of(keys.augment, network.input_shape, seed=keys.seed)
-    train, test = sets_of(keys.augment, augmentation, data.train, data.test, seed=keys.seed)
-    return replace(data, train=train, test=test)
+
+    source = load(None)
+    binary = network.output_size == 1 and source.data.n_outputs == 2 and source.data.has_accuracy
+    return load(1) if binary else source
 
 
 def _course(
     scenario: Scenario,
     keys: PretrainKeys,
     resolved: Resolved,
-    data: Data,
+    source: Unfitted,
     initial: Arrays | None,
 ) -> HostCourse:
-    source = _source_network(resolved.network, data.n_outputs)
-    start = initial_weights(source, keys.seed)
+    network = _source_network(resolved.network, source.data.n_outputs)
+    start = initial_weights(network, keys.seed)
     if initial is not None:
         given = pairs_of(resolved.network, initial)
         start = [own if own[0].shape != theirs[0].shape else theirs for own, theirs in zip(start, given, strict=True)]
     prune = scenario.prune
     return HostCourse(
-        network=source,
-        data=data,
+        network=network,
+        source=source,
         keys=keys,
         initial=start,
         normalised=resolved.normalised,
-        augmentation=augmentation_of(keys.augment, source.input_shape, seed=keys.seed),
         prune=Schedule(prune.initial, prune.final, prune.steps) if prune is not None else None,
+        small=_small_network(scenario, keys, network),
     )
+
+
+def _small_network(scenario: Scenario, keys: PretrainKeys, network: Network) -> Network | None:
+    """The network for the smaller images of ``progressive``. Raises ScenarioError where it has other weights then."""
+    if keys.progressive is None:
+        return None
+    shape = (*keys.progressive.size, network.input_shape[2])
+    if scenario.network.onnx is not None or not isinstance(keys.data, NpzData) or not keys.data.fit:
+        text = "images of another size need a network of the scenario's own layers and data with 'fit: true'"
+        raise scenario.error(text, "pretrain.progressive")
+    with with_line(scenario, "pretrain.progressive"):
+        resolved = resolve_network(replace(scenario, network=replace(scenario.network, input_shape=shape)))
+        small = _source_network(resolved, network.output_size)
+    for layer, other in zip(network.parametric, small.parametric, strict=True):
+        if layer.weight_shape != other.weight_shape:
+            text = f"'{layer.name}' has other weights with images of {shape[0]}x{shape[1]}: average its inputs first"
+            raise scenario.error(text, "pretrain.progressive")
+    return small
 
 
 def _source_network(network: Network, n_outputs: int) -> Network:
@@ -205,22 +227,27 @@ def _record(engine: str, outcome: Outcome, network: Network, reset: tuple[str, .
 
 
 def _key(course: HostCourse, tool: str) -> str:
-    """Everything the weights depend on."""
+    """Everything the weights depend on; images as they are before they are resized, which takes longer than to hash."""
     digest = hashlib.sha256()
+    data = course.source.data
     told: dict[str, Any] = {
         "version": _VERSION,
         "tool": tool,
         "network": repr(course.network),
-        "keys": course.keys.model_dump_json(exclude={"data", "engine", "reset_last"}),
+        "keys": course.keys.model_dump_json(exclude={"data", "engine", "reset_last", "progressive"}),
         "normalised": sorted(course.normalised),
         "prune": repr(course.prune),
-        "scale": [float(course.data.x_scale), float(course.data.x_offset)],
+        "scale": [float(data.x_scale), float(data.x_offset)],
     }
+    if course.source.shape != course.network.input_shape:
+        told["images"] = list(course.source.shape)
+    if course.keys.progressive is not None:
+        told["progressive"] = course.keys.progressive.model_dump_json()
     digest.update(json.dumps(told, sort_keys=True).encode())
     for pair in course.initial:
         for array in pair:
             digest.update(array.tobytes())
-    for samples in (course.data.train, course.data.test):
+    for samples in (data.train, data.test):
         _hash_samples(digest, samples)
     return digest.hexdigest()
 

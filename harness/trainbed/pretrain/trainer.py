@@ -54,6 +54,15 @@ class HostTrainer:
         """Learning rate of the steps that follow."""
         self._stepper.lr = np.float32(lr)
 
+    def reshape(self, network: Network) -> None:
+        """Go on with the same layers at another size of the images: weights, statistics and optimizer state stay."""
+        layers: dict[str, HostLayer] = {}
+        for layer in network.layers:
+            old = self._layers[layer.name].parameters
+            layers[layer.name] = make_layer(layer, (old[0], old[1]) if old else None)
+            layers[layer.name].parameters = old  # the very arrays, which pruning knows
+        self.network, self._layers = network, layers
+
     def train_batch(self, x: F32, t: F32) -> tuple[F32, F32]:
         """One optimizer step on ``x [B, H, W, C]`` and targets ``t [B, n_out]``.
 

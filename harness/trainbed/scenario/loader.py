@@ -118,6 +118,7 @@ def _host_training_is_possible(keys: ScenarioKeys, layers: Sequence[LayerSpec], 
         if keys.prune is not None:
             raise document.error("pruning takes place while the host trains: add 'pretrain'", ("prune",))
         return
-    needs_numpy = "batch_norm" if normalised else "prune" if keys.prune is not None else None
+    wanted = {"batch_norm": normalised, "prune": keys.prune, "progressive": pretrain.progressive}
+    needs_numpy = next((name for name, value in wanted.items() if value), None)
     if needs_numpy and pretrain.engine == "native":
         raise document.error(f"engine native has no {needs_numpy}; numpy has", ("pretrain", "engine"))

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from trainbed.network.training import Adam, Loss, Optimizer, Sgd
 from trainbed.scenario.image_network import ImageNetworkKeys, InvertedResidualsKeys, Shape
 from trainbed.scenario.keys import Choice, Keys, Name, OneKey, wrong
-from trainbed.scenario.layers import Extent, LayerEntry
+from trainbed.scenario.layers import Extent, LayerEntry, Pair
 
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Seed = Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
@@ -130,14 +130,25 @@ class GeneratedData(Keys):
         return self
 
 
-def _distinct(value: list[int]) -> list[int]:
-    if len(set(value)) < len(value):
+def _groups(value: Any) -> Any:
+    return [[entry] if isinstance(entry, int) else entry for entry in value] if isinstance(value, list) else value
+
+
+def _distinct(value: list[list[int]]) -> list[list[int]]:
+    labels = [label for group in value for label in group]
+    if len(set(labels)) < len(labels):
         raise PydanticCustomError("wrong", "{text}", {"text": "a class stands twice in the list"})
     return value
 
 
-Classes = Annotated[list[Annotated[int, Field(ge=0, le=65535)]], Field(min_length=2), AfterValidator(_distinct)]
-"""Labels to keep; they are renumbered in this order."""
+Label = Annotated[int, Field(ge=0, le=65535)]
+Classes = Annotated[
+    list[Annotated[list[Label], Field(min_length=1)]],
+    Field(min_length=2),
+    BeforeValidator(_groups),
+    AfterValidator(_distinct),
+]
+"""Labels to keep, each alone or several made one class; the classes are numbered in this order."""
 
 
 class SklearnData(Keys):
@@ -161,6 +172,7 @@ class NpzData(Keys):
     scale: float | None = None
     offset: float | None = None
     fit: bool = False
+    grey: bool = False
 
 
 _SOURCES = ("generate", "sklearn", "npz")
@@ -318,6 +330,13 @@ class AugmentKeys(Keys):
         return self
 
 
+class ProgressiveKeys(Keys):
+    """``pretrain.progressive``: the first ``epochs`` epochs on images of ``size`` (a number or [h, w])."""
+
+    size: Pair
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
 class PretrainKeys(TrainingKeys):
     """``pretrain``: training on the host, with its own data."""
 
@@ -326,6 +345,14 @@ class PretrainKeys(TrainingKeys):
     engine: Literal["auto", "native", "numpy"] = "auto"
     reset_last: Annotated[int, Field(ge=0, le=10_000)] | None = None
     augment: AugmentKeys | None = None
+    progressive: ProgressiveKeys | None = None
+
+    @model_validator(mode="after")
+    def _smaller_images_are_first(self) -> PretrainKeys:
+        if self.progressive is not None and self.progressive.epochs > self.epochs:
+            text = f"progressive.epochs is {self.progressive.epochs}, there are {self.epochs} epochs in all"
+            raise PydanticCustomError("wrong", "{text}", {"text": text})
+        return self
 
 
 Technique = Literal["patches", "in_place", "fused_pools", "tiles", "bits", "receive", "flash", "pruned"]
