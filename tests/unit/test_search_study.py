@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from trainbed.errors import InputError
+from trainbed.errors import InputError, ScenarioError
 from trainbed.prepare import prepare
 from trainbed.scenario.loader import check_document
 from trainbed.search.candidate import AGAIN, CHOSEN, IMPOSSIBLE, PASSED_OVER, TOO_LARGE
@@ -158,3 +158,32 @@ def test_a_run_without_a_result_is_told_and_not_on_the_front(tmp_path: Path) -> 
     search.run(Half())
     assert len(search.trials) == 24
     assert all(trial.job.index % 2 for trial in best_of(search.trials))
+
+
+def test_averaged_runs_train_elsewhere_to_the_end_and_are_counted_for_an_epoch_on_the_board(tmp_path: Path) -> None:
+    search = load(tmp_path, **{"board: native": "board: teensy40", "epochs: 1,": "epochs: 7,", "batch: 8": _AVERAGED})
+    assert search.averaged is not None
+    document = search.space.fill(dict.fromkeys(search.space.dimensions, 1)).document
+    counted, trained = search.averaged.counted(document), search.averaged.trained(document, 9)
+    assert (counted.root["board"], counted.root["training"]["epochs"]) == ("teensy40", 1)
+    assert (trained.root["board"], trained.root["training"]["epochs"]) == ("native", 7)
+    assert trained.root["training"]["seed"] == 9
+    assert (document.root["board"], document.root["training"]["epochs"]) == ("teensy40", 7)
+    for other in (counted, trained):
+        assert other.root["network"] == document.root["network"]
+
+
+_AVERAGED = "batch: 8\naveraged: {seeds: [4, 9]}"
+
+
+@pytest.mark.parametrize(
+    ("averaged", "reason"),
+    [
+        ("{seeds: [4, 4]}", "a seed stands twice"),
+        ("{seeds: [4]}", "expected a list of 2"),
+        ("{seeds: [4, 9], board: nativ}", "native"),
+    ],
+)
+def test_averages_that_cannot_be_are_refused_at_their_line(tmp_path: Path, averaged: str, reason: str) -> None:
+    with pytest.raises(ScenarioError, match=rf"search\.yaml:18: .*{reason}"):
+        load(tmp_path, **{"batch: 8": f"batch: 8\naveraged: {averaged}"})

@@ -32,6 +32,9 @@ SEARCH_FILE = "search.json"
 CANDIDATES_FILE = "candidates.csv"
 FRONT_FOLDER = "front"
 
+_ONE_EPOCH = 1.02
+"""Of an averaged network only an epoch is counted; a few branches follow the weights, which go on changing."""
+
 
 def run_search(
     path: Path,
@@ -176,6 +179,8 @@ def _write_front(folder: Path, search: Search, best: Sequence[Trial]) -> None:
     for trial in sorted(best, key=lambda one: one.job.index):
         root = dict(trial.job.document.root)
         root["name"] = f"{search.keys.name}: network {trial.job.index}"
+        if search.averaged is not None:
+            root["training"] = {**root["training"], "seed": search.averaged.seeds[0]}
         root["expect"] = _contract(trial)
         _move_files(root, trial.job.document.file, folder)
         text = yaml.safe_dump(root, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
@@ -185,11 +190,16 @@ def _write_front(folder: Path, search: Search, best: Sequence[Trial]) -> None:
 def _contract(trial: Trial) -> dict[str, Any]:
     result = trial.outcome.result
     assert result is not None  # the front's trials have one
+    averaged = result.get("averaged")
+    accuracy = averaged["accuracy"][0] if averaged else result["test"]["accuracy"]
+    cycles = result["cost"]["cycles_per_sample"]["total"]
+    if averaged and cycles is not None:
+        cycles = round(_ONE_EPOCH * cycles)
     bounds = {
-        "test_accuracy": ("min", result["test"]["accuracy"]),
+        "test_accuracy": ("min", accuracy),
         "ram_bytes": ("max", result["memory"]["ram_bytes"]),
         "flash_bytes": ("max", result["memory"]["flash_bytes"]),
-        "cycles_per_sample": ("max", result["cost"]["cycles_per_sample"]["total"]),
+        "cycles_per_sample": ("max", cycles),
     }
     return {name: {edge: value} for name, (edge, value) in bounds.items() if value is not None}
 

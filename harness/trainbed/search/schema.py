@@ -52,6 +52,19 @@ class ProxyKeys(Keys):
     samples: Annotated[int, Field(ge=2, le=512)] = 32
 
 
+class AveragedKeys(Keys):
+    """``averaged {seeds, board}``."""
+
+    seeds: list[Seed] = Field(min_length=2, max_length=100)
+    board: str = "native"
+
+    @model_validator(mode="after")
+    def _no_seed_counts_twice(self) -> AveragedKeys:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise PydanticCustomError("wrong", "{text}", {"text": "a seed stands twice"})
+        return self
+
+
 class SearchKeys(Keys):
     """The whole file."""
 
@@ -66,4 +79,5 @@ class SearchKeys(Keys):
     seed: Seed = 1
     objectives: dict[str, ObjectiveKeys] = Field(min_length=1, max_length=6)
     limits: dict[str, Bound] = Field(default_factory=dict)
+    averaged: AveragedKeys | None = None
     proxy: ProxyKeys = Field(default_factory=ProxyKeys)

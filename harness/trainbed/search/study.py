@@ -15,17 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainbed.errors import InputError
+from trainbed.errors import InputError, ScenarioError
 from trainbed.scenario.document import Document, read_document
 from trainbed.scenario.loader import check_document
 from trainbed.scenario.wording import did_you_mean
+from trainbed.search.averaged import Averaged
 from trainbed.search.candidate import AGAIN, Candidate, examine, excess, pick
 from trainbed.search.front import Point
 from trainbed.search.sampler import Sampler
 from trainbed.search.schema import SearchKeys
 from trainbed.search.space import Choice, Dimension, Space, Values
 from trainbed.sweep.base import base_document, put
-from trainbed.sweep.job import Job, Outcome
+from trainbed.sweep.job import Job, Outcome, once
 from trainbed.sweep.loader import read_keys
 
 _LOOKED_AT = 100
@@ -83,6 +84,7 @@ class Search:
     document: Document
     base: Document
     space: Space
+    averaged: Averaged | None = None
     candidates: list[Candidate] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
 
@@ -104,7 +106,8 @@ class Search:
             pick(batch, min(keys.batch, keys.trials - len(self.trials)), keys.proxy)
             first = len(self.trials)
             chosen = [candidate for candidate in batch if candidate.open]
-            jobs = [Job(first + n, one.key, one.used, one.document) for n, one in enumerate(chosen)]
+            run = self.averaged or once
+            jobs = [Job(first + n, one.key, one.used, one.document, run=run) for n, one in enumerate(chosen)]
             outcomes = train(jobs)
             for candidate, job in zip(chosen, jobs, strict=True):
                 trial = self._judged(candidate, job, outcomes[job.key])
@@ -167,9 +170,21 @@ def load_search(path: Path) -> Search:
     for dotted, value in keys.set_.items():
         put(base, dotted, value, source=document, where=("set", dotted))
     space = Space(document, base)
-    for values in _spread(space.dimensions, keys.seed):
-        check_document(space.fill(values).document)
-    return Search(keys, path, document, base, space)
+    averaged = Averaged(tuple(keys.averaged.seeds), keys.averaged.board) if keys.averaged is not None else None
+    for n, values in enumerate(_spread(space.dimensions, keys.seed)):
+        filled = space.fill(values).document
+        check_document(filled)
+        if averaged is not None and n == 0:
+            _check_averaged(averaged, filled, document)
+    return Search(keys, path, document, base, space, averaged)
+
+
+def _check_averaged(averaged: Averaged, filled: Document, document: Document) -> None:
+    """Raises ScenarioError where the board of the trainings is not there, or cannot train such a scenario."""
+    try:
+        check_document(averaged.trained(filled, averaged.seeds[0]))
+    except ScenarioError as error:
+        raise document.error(error.reason, ("averaged", "board")) from None
 
 
 def number_at(result: Mapping[str, Any] | None, path: str) -> float | None:

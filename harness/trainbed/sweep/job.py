@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -29,15 +29,24 @@ _STATUS = {
 }
 
 
+def once(document: Document, keep: Path | None) -> dict[str, Any]:
+    """The plain values of result.json of one run of a scenario; ``keep``: folder for its files."""
+    return run_scenario(check_document(document), out=keep).to_dict()
+
+
 @dataclass(frozen=True)
 class Job:
-    """A run to be done. ``axes``: what makes it differ from the others; ``keep``: folder for its files, if any."""
+    """A run to be done. ``axes``: what makes it differ from the others; ``keep``: folder for its files, if any.
+
+    ``run``: how a scenario becomes the values of a result; called in a worker, so it is to be pickled.
+    """
 
     index: int
     key: str
     axes: Mapping[str, Any]
     document: Document
     keep: Path | None = None
+    run: Callable[[Document, Path | None], dict[str, Any]] = once
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ def execute(job: Job) -> Outcome:
     """Run one scenario; called in a worker. Whatever goes wrong in it is its outcome, not the sweep's."""
     began = time.monotonic()
     try:
-        result = run_scenario(check_document(job.document), out=job.keep)
+        result = job.run(job.document, job.keep)
     except TrainbedError as error:
         kept = error.post_mortem if isinstance(error, GuestError) else None
         return Outcome(
@@ -86,8 +95,8 @@ def execute(job: Job) -> Outcome:
             error=f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})",
             wall_s=time.monotonic() - began,
         )
-    code = ExitCode.PASSED if result.verdict == "passed" else ExitCode.FAILED
-    return Outcome(result.verdict.value, int(code), result=result.to_dict(), wall_s=time.monotonic() - began)
+    code = ExitCode.PASSED if result["verdict"] == "passed" else ExitCode.FAILED
+    return Outcome(result["verdict"], int(code), result=result, wall_s=time.monotonic() - began)
 
 
 def died(reason: str) -> Outcome:
