@@ -71,6 +71,12 @@ def test_a_frame_made_through_the_frame_pointer_counts() -> None:
     assert bound({"main": large}) == 2 + 0x12C + 2
 
 
+def test_a_frame_pointer_that_a_kernel_borrows_is_known_again() -> None:
+    make, free = (PUSH, 0x93DF, 0xB7CD, 0xB7DE, 0x97A4, 0xBFDE, 0xBFCD), (0x96A4, 0xBFDE, 0xBFCD, 0x91DF, POP, RET)
+    borrow = (PUSH, 0x93DF, 0x01EF, 0x50C5, 0x91DF, POP)  # push, push, movw r28, r30, subi r28, 5, pop, pop
+    assert bound({"main": code(*make, *borrow, *free)}) == 2 + 0x24 + 2 + 2
+
+
 def test_every_way_through_a_function_is_followed() -> None:
     body = code(0xFC80, 0xC002, PUSH, POP, RET, NOP)  # sbrc, rjmp over two: one way pushes
     assert bound({"main": body}) == 1 + 2

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trainbed.avr.instructions import Kind, decode, target
 from trainbed.errors import BuildError
@@ -65,10 +65,14 @@ def stack_bound(root: str, *, code: bytes, functions: tuple[tuple[int, int, str]
 
 @dataclass(frozen=True)
 class _State:
-    """At one instruction: bytes on the stack, and the same for where Y points if it was read from the stack pointer."""
+    """At one instruction: bytes on the stack, and the same for where Y points if it was read from the stack pointer.
+
+    ``kept``: what Y was at each push of it that is not popped yet; kernels borrow it.
+    """
 
     depth: int
     y: int | None = None
+    kept: tuple[int | None, ...] = ()
 
 
 def read_frame(code: bytes, entry: int, bounds: tuple[int, int], *, name: str, return_bytes: int) -> Frame:
@@ -95,7 +99,7 @@ def read_frame(code: bytes, entry: int, bounds: tuple[int, int], *, name: str, r
             raise BuildError(f"the stack cannot be bounded: {name} calls through a pointer (0x{address:x})")
         to = target(address, word, second)
         if kind is Kind.CALL and to == after:  # a call of what follows it makes room on the stack and does nothing else
-            todo.append((after, _State(state.depth + return_bytes, state.y)))
+            todo.append((after, replace(state, depth=state.depth + return_bytes)))
             continue
         if kind is Kind.CALL and to is not None:
             calls.add(Call(state.depth + return_bytes, to))
@@ -126,26 +130,29 @@ def _after(word: int, state: _State, name: str) -> _State:
     register = word >> 4 & 0x1F
     port = (word >> 5 & 0x30) | (word & 0x0F)
     if instruction.kind is Kind.PUSH:
-        return _State(state.depth + 1, state.y)
+        kept = (*state.kept, state.y) if register == _Y_LOW else state.kept
+        return replace(state, depth=state.depth + 1, kept=kept)
     if instruction.kind is Kind.POP:
-        return _State(state.depth - 1, None if register in (_Y_LOW, _Y_HIGH) else state.y)
+        if register == _Y_LOW and state.kept:
+            return _State(state.depth - 1, state.kept[-1], state.kept[:-1])
+        return replace(state, depth=state.depth - 1, y=None if register in (_Y_LOW, _Y_HIGH) else state.y)
     if instruction.name == "in" and port == _SPL and register == _Y_LOW:
-        return _State(state.depth, state.depth)
+        return replace(state, y=state.depth)
     if instruction.name == "out" and port == _SPL:
         if register != _Y_LOW or state.y is None:
             raise BuildError(f"the stack cannot be bounded: {name} moves the stack pointer by an unknown amount")
-        return _State(state.y, state.y)
+        return replace(state, depth=state.y)
     if state.y is None:
         return state
     constant = (word >> 4 & 0xF0) | (word & 0x0F)
     if instruction.name in ("adiw", "sbiw") and (word >> 4 & 3) == 2:
         amount = (word >> 2 & 0x30) | (word & 0x0F)
-        return _State(state.depth, state.y + (amount if instruction.name == "sbiw" else -amount))
+        return replace(state, y=state.y + (amount if instruction.name == "sbiw" else -amount))
     if instruction.name == "subi" and (word >> 4 & 0x0F) + 16 == _Y_LOW:
-        return _State(state.depth, state.y + constant)
+        return replace(state, y=state.y + constant)
     if instruction.name == "sbci" and (word >> 4 & 0x0F) + 16 == _Y_HIGH:
         high = constant if constant < 0x80 else constant - 0x100
-        return _State(state.depth, state.y + (high << 8))
+        return replace(state, y=state.y + (high << 8))
     return state
 
 

@@ -452,6 +452,17 @@ POW2: Sequence[Case] = [
             (10, Range(11), True, True),
         ]
     ),
+    *(  # blocks of four and what is left, rows of up to eight inputs and beyond, every whole byte of shift and none
+        windowed(Kind.CONV2D, in_shape, n_out, kernel, stride, range_, same=same, unsigned=u, flash=True, narrow=True)
+        for in_shape, n_out, kernel, stride, range_, same, u in [
+            ((6, 5, 1), 8, 3, 1, Range(9, 0, 96), True, True),
+            ((5, 7, 2), 5, 3, 2, Range(16), True, False),
+            ((4, 5, 9), 12, 1, 1, Range(12, 0, 127), True, False),
+            ((5, 4, 13), 3, 2, 1, Range(13), True, True),
+            ((5, 6, 4), 7, 5, 2, Range(10), True, False),
+            ((3, 2, 1), 2, 5, 1, Range(17), True, False),
+        ]
+    ),
     windowed(Kind.DEPTHWISE_CONV2D, (5, 6, 3), 3, 3, 1, WIDE, same=True),
     windowed(Kind.DEPTHWISE_CONV2D, (6, 5, 2), 4, 3, 2, RELU, same=False),
     windowed(Kind.DEPTHWISE_CONV2D, (1, 2, 260), 260, 2, 1, WIDE, same=True),
@@ -467,12 +478,32 @@ POW2: Sequence[Case] = [
             (2, 10, 1, False, True),
         ]
     ),
+    *(  # taps outside to the left, to the right, on both sides, on none; most channels a row can hold, and one more
+        windowed(Kind.DEPTHWISE_CONV2D, (*hw, c), c, 3, stride, range_, same=same, unsigned=u, flash=True, narrow=True)
+        for hw, c, stride, range_, same, u in [
+            ((4, 6), 5, 1, Range(9, 0, 96), True, True),
+            ((6, 6), 2, 2, Range(10), True, False),
+            ((5, 5), 3, 2, Range(16), True, True),
+            ((2, 2), 4, 2, Range(11), True, False),
+            ((5, 6), 2, 1, Range(12, 0, 127), False, False),
+            ((3, 4), 31, 1, WIDE, True, True),
+            ((3, 4), 32, 1, WIDE, True, True),
+            ((1, 4), 2, 1, WIDE, True, True),
+        ]
+    ),
     pool("max", (6, 6, 2), 2, 2, same=False, unsigned=False),
     pool("max", (5, 5, 1), 3, 2, same=True, unsigned=True),
     pool("avg", (6, 6, 2), 2, 2, same=False, unsigned=False),
+    pool("avg", (5, 6, 3), 2, 1, same=False, unsigned=True),
+    pool("avg", (4, 4, 65), 2, 2, same=False, unsigned=False),
+    pool("avg", (5, 5, 2), 2, 2, same=True, unsigned=False),
+    pool("avg", (9, 9, 1), 8, 1, same=False, unsigned=False),
+    pool("avg", (7, 7, 22), 7, 7, same=False, unsigned=False),
     pool("avg", (7, 6, 3), 3, 2, same=False, unsigned=True),
     pool("avg", (3, 3, 1), 1, 1, same=False, unsigned=True),
     global_pool((5, 3, 4)),
+    global_pool((8, 8, 3)),
+    global_pool((4, 4, 25)),
     add(9, 0, 2, Range(1)),
     add(10, 3, 0, Range(3, 0, 127)),
     lookup(tables.sigmoid_codes(4), "sigmoid"),

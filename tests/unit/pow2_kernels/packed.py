@@ -195,6 +195,8 @@ PACKED: Sequence[Case] = [
             (2, 6, 5, 1, 130, 0),
         ]
     ),
+    layer(_CONV, (4, 5, 3), 7, 3, zero=0, factor=0.4, z_y=20, lo=20),
+    layer(_CONV, (6, 5, 5), 9, 3, 2, zero=60, factor=0.02, z_y=20),
     layer(_CONV, (2, 3, 200), 2, 3, zero=131, factor=0.0001, narrow=False),  # outside, more than 255 terms a row
     *(
         layer(_DEPTHWISE, (5, 6, c), n, 3, stride, zero=z, factor=0.011, z_y=z_y)
@@ -207,7 +209,18 @@ PACKED: Sequence[Case] = [
         ]
     ),
     *(layer(_DEPTHWISE, (6, 4, 3), 3, 3, zero=z, factor=0.02, how=how) for z in (0, 90) for how in ("row", "inplace")),
+    *(
+        layer(_DEPTHWISE, (hw, hw + 1, 4), 4, 3, stride, zero=z, factor=factor, z_y=z_y, lo=z_y)
+        for hw, stride, z, factor, z_y in [
+            (4, 1, 0, 0.3, 0),
+            (6, 2, 0, 0.002, 128),
+            (2, 1, 77, 0.05, 0),
+            (5, 2, 9, 0.01, 3),
+        ]
+    ),
     average((6, 6, 3), 2, 2, zero=0),
+    average((5, 6, 5), 2, 1, zero=200),
+    average((4, 8, 2), 4, 4, zero=9),
     average((7, 6, 2), 3, 2, zero=131),
     average((13, 12, 1), 12, 1, zero=5),
     *(

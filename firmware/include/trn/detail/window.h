@@ -56,6 +56,13 @@ TRN_KERNEL trn_run_t trn_outputs_with_all_taps(trn_size_t n_in, trn_size_t n_out
     return (trn_run_t){of_first.first, trn_max(of_last.first + of_last.count - of_first.first, 0), 0};
 }
 
+/* No window reaches beyond the input. */
+TRN_KERNEL bool trn_all_taps_inside(trn_window_t s)
+{
+    return s.pad_top == 0 && s.pad_left == 0 && (s.out_h - 1) * s.stride_h + s.kernel_h <= s.in_h &&
+           (s.out_w - 1) * s.stride_w + s.kernel_w <= s.in_w;
+}
+
 /* Two outputs (or inputs) can share a register block, and with them all in between, if they use the same taps. */
 TRN_KERNEL bool trn_same_taps(trn_run_t p, trn_run_t q)
 {

@@ -52,9 +52,14 @@ TRN_KERNEL void trn_i8_packed_depthwise_conv2d(const uint8_t *x, const int8_t *w
     trn_pow2_depthwise_conv2d((const int8_t *)x, w, b, (int8_t *)y, s, to, kind);
 }
 
-/* y[i, j, c] = out(sum over the window of (x - to.x_zero)) */
+/* y[i, j, c] = out(sum over the window of (x - to.x_zero)); `to` keeps the numbers of the input. */
 TRN_KERNEL void trn_i8_packed_avg_pool(const uint8_t *x, uint8_t *y, trn_window_t s, trn_pow2_sink_t to)
 {
+    const uint32_t taps = (uint32_t)s.kernel_h * (uint32_t)s.kernel_w;
+    if (taps > 1u && taps <= 128u && (taps & (taps - 1u)) == 0u && trn_all_taps_inside(s)) { /* the zero point drops out */
+        trn_pow2_avg_pool_forward((const int8_t *)x, (int8_t *)y, s, (uint16_t)(65536u / taps), true);
+        return;
+    }
     for (trn_size_t i = 0; i < s.out_h; i++) {
         const trn_run_t us = trn_taps_of_output(i, s.in_h, s.kernel_h, s.stride_h, s.pad_top);
         for (trn_size_t j = 0; j < s.out_w; j++) {

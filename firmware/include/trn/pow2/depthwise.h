@@ -6,6 +6,9 @@
 #include "trn/pow2/outside.h"
 #include "trn/pow2/sink.h"
 #include "trn/pow2/taps.h"
+#if TRN_AVR_ASM
+#include "trn/avr/depthwise.h"
+#endif
 
 /* Rows of the input under one row of outputs, in pieces of rows that lie one behind the other: one piece, but where the input is kept in
  * a ring or written over. */
@@ -50,29 +53,60 @@ TRN_KERNEL void trn_pow2_depthwise_block(trn_pow2_taps_t *at, const trn_pow2_pie
     TRN_EACH(r, outputs, y[o + r] = trn_pow2_sink(at->sums[r], to, kind.narrow););
 }
 
+/* The outputs of one position. us, y: of its row; j: its column. */
+TRN_KERNEL void trn_pow2_depthwise_position(const trn_pow2_pieces_t *rows, const int8_t *w, const int32_t *b, int8_t *y, trn_window_t s,
+                                            trn_run_t us, trn_size_t j, trn_pow2_sink_t to, trn_pow2_kind_t kind)
+{
+    /* Blocks of neighbours: channels, or the outputs of one channel. */
+    const trn_size_t group = s.out_c == s.in_c ? s.out_c : s.out_c / s.in_c, rest = group % TRN_POW2_ROWS;
+    const trn_run_t vs = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
+    trn_pow2_taps_t at;
+    at.turns = 0;
+    for (trn_size_t first = 0; first < s.out_c; first += group) {
+        trn_size_t o = first;
+        at.x_row = (int16_t)((s.in_w - vs.count) * s.in_c);
+        at.w_row = (int16_t)((s.kernel_w - vs.count) * s.out_c);
+        at.single = (uint8_t)vs.count;
+        for (; o + TRN_POW2_ROWS <= first + group; o += TRN_POW2_ROWS) {
+            trn_pow2_depthwise_block(&at, rows, w, b, y + j * s.out_c, s, us, vs, o, TRN_POW2_ROWS, to, kind);
+        }
+        if (rest != 0) {
+            trn_pow2_depthwise_block(&at, rows, w, b, y + j * s.out_c, s, us, vs, o, rest, to, kind);
+        }
+    }
+}
+
+/* The row of the input under a tap. */
+TRN_KERNEL const int8_t *trn_pow2_row_at(const trn_pow2_pieces_t *rows, trn_size_t tap, trn_window_t s)
+{
+    trn_size_t k = 0;
+    while (tap >= rows->piece[k].first + rows->piece[k].count) {
+        k++;
+    }
+    return rows->piece[k].at + (tap - rows->piece[k].first) * s.in_w * s.in_c;
+}
+
 /* A row of outputs. us: its taps; y: the row. */
 TRN_KERNEL void trn_pow2_depthwise_pixels(const trn_pow2_pieces_t *rows, const int8_t *w, const int32_t *b, int8_t *y, trn_window_t s,
                                           trn_run_t us, trn_pow2_sink_t to, trn_pow2_kind_t kind)
 {
-    /* Blocks of neighbours: channels, or the outputs of one channel. */
-    const trn_size_t group = s.out_c == s.in_c ? s.out_c : s.out_c / s.in_c, rest = group % TRN_POW2_ROWS;
-    trn_pow2_taps_t at;
-    at.turns = 0;
-    for (trn_size_t j = 0; j < s.out_w; j++) {
-        const trn_run_t vs = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
-        for (trn_size_t first = 0; first < s.out_c; first += group) {
-            trn_size_t o = first;
-            at.x_row = (int16_t)((s.in_w - vs.count) * s.in_c);
-            at.w_row = (int16_t)((s.kernel_w - vs.count) * s.out_c);
-            at.single = (uint8_t)vs.count;
-            for (; o + TRN_POW2_ROWS <= first + group; o += TRN_POW2_ROWS) {
-                trn_pow2_depthwise_block(&at, rows, w, b, y, s, us, vs, o, TRN_POW2_ROWS, to, kind);
-            }
-            if (rest != 0) {
-                trn_pow2_depthwise_block(&at, rows, w, b, y, s, us, vs, o, rest, to, kind);
-            }
+    trn_size_t first = 0, count = 0; /* outputs that are made all at once */
+#if TRN_AVR_ASM
+    if (trn_avr_depthwise_fits(s, to, kind) && (to.x_zero == 0u || us.count == s.kernel_h)) {
+        const trn_run_t middle = trn_outputs_with_all_taps(s.in_w, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
+        const int8_t *at[3] = {NULL, NULL, NULL};
+        for (trn_size_t u = 0; u < us.count; u++) {
+            at[u] = trn_pow2_row_at(rows, us.first + u, s);
         }
-        y += s.out_c;
+        first = to.x_zero == 0u ? 0 : middle.first;
+        count = to.x_zero == 0u ? s.out_w : middle.count;
+        trn_avr_depthwise(at, w + us.first * s.kernel_w * s.out_c, b, y, s, us.count, to, kind);
+    }
+#endif
+    for (trn_size_t j = 0; j < s.out_w; j++) {
+        if (j < first || j >= first + count) {
+            trn_pow2_depthwise_position(rows, w, b, y, s, us, j, to, kind);
+        }
     }
 }
 
