@@ -189,14 +189,14 @@ CASES: list[Case] = [
     Case("norms 8x8x16, per element", "trn_i8_norms(e, gb, 64, 16)", 1024),
     Case(
         "standardised step 16 x 144, per weight",
-        "scale = trn_i8_update_standardised(w, sums, NULL, ((trn_i8_tensor_t){16, 144, 144, {1, 144, 0, 1, 0, 1}}), "
+        "scale = trn_i8_update_standardised(w, (trn_i8_sums_t){gw, false}, NULL, ((trn_i8_tensor_t){16, 144, 144, {1, 144, 0, 1, 0, 1}}), "
         "0.01f, 0.01f, "
         "TRN_I8_SCALE_FOLLOWS, 1.0f, ((trn_i8_rounding_t){true, 77}), steps)",
         2304,
     ),
     Case(
         "plain step 16 x 144, per weight",
-        "trn_i8_update_plain(w, sums, NULL, ((trn_i8_tensor_t){16, 144, 144, {1, 144, 0, 1, 0, 1}}), rates, true, "
+        "trn_i8_update_plain(w, (trn_i8_sums_t){gw, false}, NULL, ((trn_i8_tensor_t){16, 144, 144, {1, 144, 0, 1, 0, 1}}), rates, true, "
         "((trn_i8_rounding_t){true, 77}))",
         2304,
     ),
@@ -292,7 +292,7 @@ _HEAD = """
 #include "trn/int8/depthwise.h"
 #include "trn/int8/pointwise.h"
 #include "trn/int8/pool.h"
-#include "trn/int8/update.h"
+#include "trn/int8/standardise.h"
 #include "trn/loss.h"
 
 #define BIG 131072
@@ -303,7 +303,6 @@ int32_t b[512], gb[512], gw[16384];
 trn_i8_scale_t one = {1000000, 0}, many[512];
 trn_i8_range_t range = TRN_I8_RANGE_EMPTY;
 int32_t zero = 0;
-trn_i8_sums_t sums = {gw, false};
 trn_i8_step_t steps[64];
 float rates[64], scale = 0.01f;
 int8_t w1[576] WORDS, w2[2304] WORDS, w3[256] WORDS, w4[48] WORDS, e4[4] WORDS, e3[16] WORDS;

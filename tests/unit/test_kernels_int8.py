@@ -64,6 +64,10 @@ CASES = [
     steps(Parameters(7, 33, narrow=True, follow=0.25), 4),
     steps(Parameters(2, 2, size=2**31), 5),
     steps(Parameters(4, 1, size=3), 6),
+    steps(Parameters(3, 602, lr=5.0), 7),
+    steps(Parameters(3, 18, "part", lr=1e-7), 8),
+    steps(Parameters(4, 7, narrow=True, lr=1e-9), 9),
+    steps(Parameters(2, 5, size=3, lr=20.0), 10),
 ]
 PROGRAM = Program("integer", CASES)
 _names = [f"{i} {case.name[:40]}" for i, case in enumerate(CASES)]

@@ -109,7 +109,7 @@ class Case:
 
 _HEAD = "".join(
     f'#include "trn/int8/{name}.h"\n'
-    for name in ["add", "conv2d", "dense", "depthwise", "pointwise", "pool", "table", "update"]
+    for name in ["add", "conv2d", "dense", "depthwise", "pointwise", "pool", "standardise", "table"]
 )
 
 

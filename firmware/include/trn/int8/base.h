@@ -72,17 +72,23 @@ TRN_KERNEL int32_t trn_i8_shift_left(int32_t acc, int32_t shift)
     return (int32_t)((uint32_t)trn_i8_clamp(acc, -most - 1, most) << shift);
 }
 
+/* (a * b + low 2^16) >> 32, low < 2^16. */
+TRN_KERNEL int32_t trn_i8_product_high(int32_t a, int32_t b, uint32_t low)
+{
+#if defined(__AVR__) || (defined(__thumb__) && !defined(__thumb2__)) /* no long multiplication: four short ones */
+    const int16_t a_high = (int16_t)(a >> 16), b_high = (int16_t)(b >> 16);
+    const uint16_t a_low = (uint16_t)a, b_low = (uint16_t)b;
+    const int32_t first = (int32_t)a_high * b_low, second = (int32_t)a_low * b_high;
+    const uint32_t carry = ((uint32_t)a_low * b_low >> 16) + ((uint32_t)first & 0xFFFF) + ((uint32_t)second & 0xFFFF) + low;
+    return (int32_t)a_high * b_high + (first >> 16) + (second >> 16) + (int32_t)(carry >> 16);
+#endif
+    return (int32_t)(((int64_t)a * b + ((int64_t)low << 16)) >> 32);
+}
+
 /* zero + ((a * multiplier + 2^31) >> 32): half up, as SMMLAR. */
 TRN_KERNEL int32_t trn_i8_multiply_high(int32_t a, int32_t multiplier, int32_t zero)
 {
-#if defined(__AVR__) || (defined(__thumb__) && !defined(__thumb2__)) /* no long multiplication: four short ones */
-    const int16_t a_high = (int16_t)(a >> 16), m_high = (int16_t)(multiplier >> 16);
-    const uint16_t a_low = (uint16_t)a, m_low = (uint16_t)multiplier;
-    const int32_t first = (int32_t)a_high * m_low, second = (int32_t)a_low * m_high;
-    const uint32_t carry = ((uint32_t)a_low * m_low >> 16) + ((uint32_t)first & 0xFFFF) + ((uint32_t)second & 0xFFFF) + 0x8000;
-    return zero + (int32_t)a_high * m_high + (first >> 16) + (second >> 16) + (int32_t)(carry >> 16);
-#endif
-    return zero + (int32_t)(((int64_t)a * multiplier + INT64_C(0x80000000)) >> 32);
+    return zero + trn_i8_product_high(a, multiplier, 0x8000);
 }
 
 /* zero + sum * scale, rounded half up, before it saturates. */

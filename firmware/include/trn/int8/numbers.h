@@ -6,7 +6,7 @@
 #include "trn/int8/add.h"
 #include "trn/int8/base.h"
 #include "trn/int8/convert.h"
-#include "trn/int8/update.h"
+#include "trn/int8/standardise.h"
 
 /* Codes x of a tensor: real = scale (x - zero). */
 typedef struct {

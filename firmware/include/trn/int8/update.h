@@ -2,8 +2,8 @@
 /* Steps of 8-bit weights.
  *
  * A step works in units of 2^-16 of a weight's code: t = w 2^16 - D rate, exact integers but for one rounding, on every core alike. What
- * D is makes the optimizer: the gradient sum itself (plain SGD and quantisation-aware scaling), or its distance from the mean of its
- * structure (standardised). The code is t rounded stochastically or to nearest; it saturates, it never wraps. Floats are needed once
+ * D is makes the optimizer: the gradient sum itself (here: plain SGD and quantisation-aware scaling), or its distance from the mean of its
+ * structure (standardise.h). The code is t rounded stochastically or to nearest; it saturates, it never wraps. Floats are needed once
  * per structure. */
 #ifndef TRN_INT8_UPDATE_H
 #define TRN_INT8_UPDATE_H
@@ -77,73 +77,27 @@ TRN_KERNEL int32_t trn_i8_sum_at(trn_i8_sums_t g, trn_size_t i)
     return g.narrow ? ((const int16_t *)g.at)[i] : ((const int32_t *)g.at)[i];
 }
 
+TRN_KERNEL void trn_i8_sum_clear(trn_i8_sums_t g, trn_size_t i)
+{
+    if (g.narrow) {
+        ((int16_t *)g.at)[i] = 0;
+    } else {
+        ((int32_t *)g.at)[i] = 0;
+    }
+}
+
 /* Where the elements of one structure lie, in w and in its gradient: `runs` runs of `length` elements each. A filter of a convolution is
  * one run; with the first n_c input channels alone one run per tap; a channel of a depthwise convolution one run of distant elements. */
 typedef struct {
     trn_size_t runs, length, w_run, w_next, g_run, g_next;
 } trn_i8_elements_t;
 
-/* How one structure steps: D = n (g >> shift) - sum. */
-typedef struct {
-    int32_t n, shift, sum;
-    trn_i8_rate_t rate; /* of D, in 2^-16 codes */
-} trn_i8_step_t;
-
-/* D = g. rate: codes per unit of the gradient sum, lr s_g / (B s_w), s_g = s_e s_x the scale of the sums and B the size of the batch: the
- * float32 step lr s_g g / B in units of s_w. With one s_w per output channel this is quantisation-aware scaling: the gradient of the code is
- * s_w s_g g and is multiplied with s_w^-2. shift: of a 16-bit gradient, else 0. */
-TRN_KERNEL trn_i8_step_t trn_i8_step_plain(float rate, int32_t shift)
+/* D rate, rate in 2^-16 codes, D = g: codes per unit of the gradient sum, lr s_g / (B s_w), s_g = s_e s_x the scale of the sums and B the size
+ * of the batch: the float32 step lr s_g g / B in units of s_w. With one s_w per output channel this is quantisation-aware scaling: the
+ * gradient of the code is s_w s_g g and is multiplied with s_w^-2. shift: of a 16-bit gradient, else 0. */
+TRN_KERNEL trn_i8_rate_t trn_i8_rate_plain(float rate, int32_t shift)
 {
-    return (trn_i8_step_t){1, 0, 0, trn_i8_rate(rate * 0x1p16f * (float)((uint32_t)1 << shift))};
-}
-
-/* D rate = (g - mean) / deviation * rate, both over the structure; 0 if all its sums are equal. rate: lr / s_w.
- * Sums are shifted right until they fit 16 bits; from there on mean and variance are exact: with S1 = sum of g, S2 = sum of g^2, D = n g - S1
- * is n times the distance from the mean and V = n S2 - S1^2 is n^2 times the variance. n = runs * length <= 32767. */
-TRN_KERNEL trn_i8_step_t trn_i8_step_standardised(trn_i8_sums_t g, trn_i8_elements_t s, float rate)
-{
-    uint32_t magnitude = 0;
-    for (trn_size_t r = 0; r < s.runs && !g.narrow; r++) {
-        for (trn_size_t i = 0; i < s.length; i++) {
-            const int32_t sum = trn_i8_sum_at(g, r * s.g_run + i * s.g_next);
-            magnitude |= (uint32_t)(sum < 0 ? ~sum : sum);
-        }
-    }
-    trn_i8_step_t step = {s.runs * s.length, 0, 0, {0, 1}};
-    while (magnitude >> step.shift > 32767) {
-        step.shift++;
-    }
-    int64_t squares = 0;
-    for (trn_size_t r = 0; r < s.runs; r++) {
-        for (trn_size_t i = 0; i < s.length; i++) {
-            const int32_t sum = trn_i8_sum_at(g, r * s.g_run + i * s.g_next) >> step.shift;
-            step.sum += sum;
-            squares += sum * sum;
-        }
-    }
-    const int64_t variance = step.n * squares - (int64_t)step.sum * step.sum;
-    if (variance > 0) {
-        step.rate = trn_i8_rate(rate * 0x1p16f / trn_sqrt((float)variance));
-    }
-    return step;
-}
-
-/* t of the code w whose gradient sum is g. */
-TRN_KERNEL int32_t trn_i8_step_of(int32_t w, int32_t g, trn_i8_step_t step)
-{
-    return w * INT32_C(65536) - trn_i8_times_clamped(step.n * (g >> step.shift) - step.sum, step.rate);
-}
-
-/* The largest |t| of a structure, at least `extent`. */
-TRN_KERNEL int32_t trn_i8_step_extent(const int8_t *w, trn_i8_sums_t g, trn_i8_elements_t s, trn_i8_step_t step, int32_t extent)
-{
-    for (trn_size_t r = 0; r < s.runs; r++) {
-        for (trn_size_t i = 0; i < s.length; i++) {
-            const int32_t t = trn_i8_step_of(w[r * s.w_run + i * s.w_next], trn_i8_sum_at(g, r * s.g_run + i * s.g_next), step);
-            extent = t > extent ? t : -t > extent ? -t : extent;
-        }
-    }
-    return extent;
+    return trn_i8_rate(rate * 0x1p16f * (float)((uint32_t)1 << shift));
 }
 
 /* How codes are rounded: to nearest, half up, or up with the probability of the part cut off, by number `index` of the stream `key`. */
@@ -155,50 +109,13 @@ typedef struct {
 /* What is added to 2^-16 codes before the fraction is cut off. */
 TRN_KERNEL int32_t trn_i8_dither(trn_i8_rounding_t rounding, trn_size_t index)
 {
-    return rounding.stochastic ? (int32_t)(trn_random_at(rounding.key, (uint32_t)index) >> 16) : 0x8000;
+    return rounding.stochastic ? (int32_t)trn_random_half(rounding.key, (uint32_t)index) : 0x8000;
 }
 
-/* w = sat(round(t ratio 2^-16)); the gradient is left at 0. w points to the structure's first element, `first` is its place in the
- * tensor: element i there takes random number i. ratio: old by new scale of the weights. */
-TRN_KERNEL void trn_i8_step_apply(int8_t *w, trn_i8_sums_t g, trn_i8_elements_t s, trn_i8_step_t step, trn_i8_rate_t ratio,
-                                  trn_i8_rounding_t rounding, trn_size_t first)
+/* The code of t, rounded by random number `index`. */
+TRN_KERNEL int8_t trn_i8_code_of(int32_t t, trn_i8_rounding_t rounding, trn_size_t index)
 {
-    const bool rescales = ratio.m != 0x800000 || ratio.shift != 23, near_one = ratio.shift >= 22 && ratio.shift < 26;
-    if (near_one) { /* t has room for 4 bits: the product then is a small one */
-        ratio = (trn_i8_rate_t){ratio.m << 7, ratio.shift + 11};
-    }
-    for (trn_size_t r = 0; r < s.runs; r++) {
-        for (trn_size_t i = 0; i < s.length; i++) {
-            const trn_size_t at = r * s.w_run + i * s.w_next, from = r * s.g_run + i * s.g_next;
-            int32_t t = trn_i8_step_of(w[at], trn_i8_sum_at(g, from), step);
-            t = rescales ? trn_i8_times_clamped(near_one ? t * 16 : t, ratio) : t;
-            w[at] = (int8_t)trn_i8_saturate((t + trn_i8_dither(rounding, first + at)) >> 16);
-            if (g.narrow) {
-                ((int16_t *)g.at)[from] = 0;
-            } else {
-                ((int32_t *)g.at)[from] = 0;
-            }
-        }
-    }
-}
-
-/* The factor 1: no change of scale. */
-#define TRN_I8_SAME_SCALE ((trn_i8_rate_t){0x800000, 23})
-
-/* What the scale of a tensor does at a step: stays; or follows the largest weight, s + follow (fit - s), fit = the scale that makes the
- * largest |t| 127; or does so only to grow. */
-typedef enum { TRN_I8_SCALE_FIXED, TRN_I8_SCALE_FOLLOWS, TRN_I8_SCALE_GROWS } trn_i8_scaling_t;
-
-TRN_KERNEL float trn_i8_next_scale(float scale, int32_t extent, trn_i8_scaling_t scaling, float follow)
-{
-    if (scaling == TRN_I8_SCALE_FIXED || extent == 0) {
-        return scale;
-    }
-    const float fit = scale * ((float)extent * (0x1p-16f / 127.0f));
-    if (scaling == TRN_I8_SCALE_GROWS && !(fit > scale)) {
-        return scale;
-    }
-    return follow == 1.0f ? fit : scale + follow * (fit - scale);
+    return (int8_t)trn_i8_saturate((t + trn_i8_dither(rounding, index)) >> 16);
 }
 
 /* A whole tensor of n structures, the first elements of which lie w_next apart in w and g_next apart in its gradient. */
@@ -213,46 +130,23 @@ TRN_KERNEL trn_i8_sums_t trn_i8_sums_of(trn_i8_sums_t g, trn_i8_tensor_t tensor,
     return g;
 }
 
-/* Bytes of scratch for trn_i8_update_standardised. */
-#define TRN_I8_UPDATE_SCRATCH(n) ((trn_size_t)(n) * (trn_size_t)sizeof(trn_i8_step_t))
-
-/* Standardised step of all structures at the rate lr, then the new scale of the tensor, which is returned. Gradients are left at 0; the
- * shifts of 16-bit ones (NULL if 32-bit) too: standardisation has no use for them. */
-TRN_KERNEL float trn_i8_update_standardised(int8_t *w, trn_i8_sums_t g, uint8_t *shift, trn_i8_tensor_t tensor, float scale, float lr,
-                                            trn_i8_scaling_t scaling, float follow, trn_i8_rounding_t rounding, trn_i8_step_t *scratch)
-{
-    int32_t extent = 0;
-    const float rate = lr / scale;
-    for (trn_size_t o = 0; o < tensor.n; o++) {
-        const trn_i8_sums_t sums = trn_i8_sums_of(g, tensor, o);
-        scratch[o] = trn_i8_step_standardised(sums, tensor.elements, rate);
-        if (scaling != TRN_I8_SCALE_FIXED) {
-            extent = trn_i8_step_extent(w + o * tensor.w_next, sums, tensor.elements, scratch[o], extent);
-        }
-        if (shift != NULL) {
-            shift[o] = 0;
-        }
-    }
-    const float next = trn_i8_next_scale(scale, extent, scaling, follow);
-    trn_i8_rate_t ratio = TRN_I8_SAME_SCALE;
-    if (next != scale) { /* no conditional expression: avr-gcc 5.4 takes the first struct of two in every case */
-        ratio = trn_i8_rate(scale / next);
-    }
-    for (trn_size_t o = 0; o < tensor.n; o++) {
-        trn_i8_step_apply(w + o * tensor.w_next, trn_i8_sums_of(g, tensor, o), tensor.elements, scratch[o], ratio, rounding,
-                          o * tensor.w_next);
-    }
-    return next;
-}
-
-/* Plain step, codes saturating at the scale they have. rates: one for the tensor, or one per structure (quantisation-aware scaling). */
+/* Plain step, codes saturating at the scale they have; the gradients are left at 0. Element i of the tensor takes random number i. rates:
+ * one for the tensor, or one per structure (quantisation-aware scaling). */
 TRN_KERNEL void trn_i8_update_plain(int8_t *w, trn_i8_sums_t g, uint8_t *shift, trn_i8_tensor_t tensor, const float *rates,
                                     bool per_structure, trn_i8_rounding_t rounding)
 {
+    const trn_i8_elements_t s = tensor.elements;
     for (trn_size_t o = 0; o < tensor.n; o++) {
-        const trn_i8_step_t step = trn_i8_step_plain(rates[per_structure ? o : 0], shift == NULL ? 0 : shift[o]);
-        trn_i8_step_apply(w + o * tensor.w_next, trn_i8_sums_of(g, tensor, o), tensor.elements, step, TRN_I8_SAME_SCALE, rounding,
-                          o * tensor.w_next);
+        const trn_i8_sums_t sums = trn_i8_sums_of(g, tensor, o);
+        const trn_i8_rate_t rate = trn_i8_rate_plain(rates[per_structure ? o : 0], shift == NULL ? 0 : shift[o]);
+        for (trn_size_t r = 0; r < s.runs; r++) {
+            for (trn_size_t i = 0; i < s.length; i++) {
+                const trn_size_t at = o * tensor.w_next + r * s.w_run + i * s.w_next, from = r * s.g_run + i * s.g_next;
+                const int32_t t = w[at] * INT32_C(65536) - trn_i8_times_clamped(trn_i8_sum_at(sums, from), rate);
+                w[at] = trn_i8_code_of(t, rounding, at);
+                trn_i8_sum_clear(sums, from);
+            }
+        }
         if (shift != NULL) {
             shift[o] = 0;
         }

@@ -17,6 +17,8 @@ from trainbed.reference.int8.arithmetic import I8, I32, I64, U8, saturate
 from trainbed.reference.random import random_numbers
 
 STEP_MAX = 1 << 26
+_STEP_CODES = np.float32(1024)
+"""Codes a standardised step may reach."""
 _ONE = np.float32(65536.0)
 FIXED, FOLLOWS, GROWS = "fixed", "follows", "grows"
 """What the scale of a tensor does at a step."""
@@ -63,8 +65,12 @@ def plain_step(rates: F32 | float, shift: U8 | int = 0) -> Step:
 
 
 def standardised_step(g: I64, rate: float | np.float32) -> Step:
-    """``D * rate = (g - mean) / deviation * lr / s_w`` over each row of ``g [S, N]``; 0 for a constant row."""
+    """``D * rate = (g - mean) / deviation * rate`` over each row of ``g [S, N]``; 0 for a constant row.
+
+    ``rate`` is ``lr / s_w``, held at ``1024 / sqrt(N)``: no step exceeds 1024 codes.
+    """
     n = g.shape[1]
+    most: np.float32 = np.float32(_STEP_CODES / np.sqrt(np.float32(n)))
     magnitude = np.bitwise_or.reduce(np.where(g < 0, ~g, g), axis=1)
     shift = np.zeros_like(magnitude)
     while (wide := magnitude >> shift > 32767).any():
@@ -74,7 +80,7 @@ def standardised_step(g: I64, rate: float | np.float32) -> Step:
     variance = n * (small * small).sum(axis=1) - sums * sums
     signal = variance > 0
     root = np.sqrt(np.where(signal, variance, 1).astype(np.float32))
-    factors = np.where(signal, np.float32(rate) * _ONE / root, np.float32(0))
+    factors = np.where(signal, np.minimum(np.float32(rate), most) * _ONE / root, np.float32(0))
     return Step(n, shift[:, None], sums[:, None], _column(make_rate(factors)))
 
 
@@ -118,7 +124,7 @@ def dither(index: NDArray[np.int64], *, stochastic: bool, key: int) -> I64:
 def round_step(t: I64, ratio: Rate | None, index: NDArray[np.int64], *, stochastic: bool, key: int) -> I8:
     """Codes of ``t``, at another scale if ``ratio`` (old by new) is given."""
     if ratio is not None:
-        t = np.clip(times(t, ratio), -STEP_MAX, STEP_MAX)
+        t = times(t, ratio)
     return saturate((t + dither(index, stochastic=stochastic, key=key)) >> 16)
 
 

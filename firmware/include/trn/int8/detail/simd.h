@@ -45,6 +45,14 @@ TRN_KERNEL int32_t trn_i8_smmul(int32_t a, int32_t b)
     return d;
 }
 
+/* c + the upper word of a product. */
+TRN_KERNEL int32_t trn_i8_smmla(int32_t a, int32_t b, int32_t c)
+{
+    int32_t d;
+    __asm__("smmla %0, %1, %2, %3" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+    return d;
+}
+
 TRN_KERNEL int32_t trn_i8_usat8(int32_t a)
 {
     int32_t d;
