@@ -12,9 +12,9 @@ from trainbed.data.load import Data
 from trainbed.network.layers import Network
 from trainbed.network.precision import Precision, SparseUpdate
 from trainbed.network.training import Sgd
-from trainbed.planner.int8.budget import Contributions, check_least, contributions, search
-from trainbed.planner.int8.design import Design
-from trainbed.planner.int8.layout import layer_gradient, parameter_layout
+from trainbed.planner.arena import aligned
+from trainbed.planner.int8.budget import Contributions, check_least, contributions, depths, search
+from trainbed.planner.int8.estimate import Estimate
 from trainbed.planner.int8.plan import Int8Plan, make_int8_plan
 from trainbed.planner.int8.techniques import ALL_TECHNIQUES, Techniques
 from trainbed.quantise import input_numbers
@@ -36,20 +36,31 @@ class _PlannedNeeds:
         self._input_numbers = input_numbers(data)
         self._receive_bytes = receive_bytes
         self._seen: dict[tuple[int, tuple[tuple[str, float], ...]], Int8Plan] = {}
+        self._estimates: dict[int, Estimate] = {}
 
     def exactly(self, scheme: SparseUpdate) -> int:
         plan = self._plan(scheme)
         return plan.parameters.ram_bytes + plan.training_bytes
 
-    def at_least(self, scheme: SparseUpdate) -> int:
-        """Parameters, and the largest of two: a layer's gradient, what training takes with the biases alone."""
-        design = Design(self._network, self._precision(scheme))
-        techniques = techniques_of(self._scenario)
-        narrow = self._scenario.quantisation.accumulators == "int16"
-        gradients = (layer_gradient(layer, design, narrow=narrow).ram_bytes for layer in design.quantised)
-        biases = self._plan(SparseUpdate(scheme.biases_of_last)).training_bytes
-        parameters = parameter_layout(design, flash=techniques.flash).ram_bytes
-        return parameters + max(biases, *gradients)
+    def about(self, scheme: SparseUpdate) -> int:
+        """Parameters, and training memory by how long tensors live where errors go as far back, or nearly."""
+        start = self._plan(SparseUpdate(scheme.biases_of_last))
+        names = [layer.name for layer in self._network.parametric]
+        weights = {
+            name: ratio
+            for name, ratio in scheme.weights.items()
+            if not start.design.is_float(self._network.layer(name))
+        }  # a float32 head is trained whole, whatever its share
+        back = max([scheme.biases_of_last, *(len(names) - names.index(name) for name in weights)])
+        parameters = start.parameters.ram_bytes
+        for layer in map(self._network.layer, weights):
+            parameters += aligned(layer.n_weights)
+            if names.index(layer.name) < len(names) - scheme.biases_of_last:
+                parameters += 4 * layer.n_biases
+        depth = max(depth for depth in depths(len(names)) if depth <= back)
+        if depth not in self._estimates:
+            self._estimates[depth] = Estimate(self._plan(SparseUpdate(depth)))
+        return parameters + self._estimates[depth].training_bytes(weights)
 
     def _plan(self, scheme: SparseUpdate) -> Int8Plan:
         key = (scheme.biases_of_last, tuple(sorted(scheme.weights.items())))

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from trainbed.errors import ScenarioError
 from trainbed.network.precision import SparseUpdate
-from trainbed.planner.int8.plan import Int8Plan
-from trainbed.prepare import Prepared, prepare
+from trainbed.planner.int8.plan import Int8Plan, make_int8_plan
+from trainbed.prepare import Prepared, build_firmware, prepare
 from trainbed.reference.random import initial_weights
 from trainbed.scenario.loader import load_scenario
 from trainbed.update_scheme import contributions_of
@@ -65,3 +66,59 @@ def test_more_bytes_are_worth_more_and_enough_train_everything(tmp_path: Path) -
 def test_a_budget_nothing_fits_is_refused_with_what_the_least_needs(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match=r"yaml:16: no scheme fits 40 B: .* alone need \d+ B"):
         prepared(tmp_path, 40)
+
+
+IMAGE_NETWORK = """\
+schema: 1
+name: an image network within a budget
+board: stm32f746g_disco
+network:
+NETWORK
+training:
+  precision: int8_qas
+  head: float32
+  loss: categorical_crossentropy
+  optimizer: {sgd: {lr: 0.01}}
+  epochs: 1
+  batch_size: 1
+quantisation: {calibration_samples: 8}
+data: {generate: lines, size: SIZE, train: 8, test: 3}
+link: {dataset: stream}
+update: {budget_bytes: BUDGET}
+expect: {}
+"""
+SMALL = "  inverted_residuals: {input: [16, 16, 3], classes: 3, stem: 8, blocks: [[4, 16, 3, 2]], last: 32}"
+MOBILENET_V2 = "  mobilenet_v2: {input: [128, 128, 3], width: 0.35, classes: 3}"
+
+
+def image_network(folder: Path, network: str, size: int, budget: int) -> Prepared:
+    text = IMAGE_NETWORK.replace("NETWORK", network).replace("SIZE", str(size)).replace("BUDGET", str(budget))
+    path = folder / "image.yaml"
+    path.write_text(text)
+    return prepare(load_scenario(path))
+
+
+@pytest.mark.parametrize("budget", [7_000, 10_000])
+def test_few_plans_find_what_an_image_network_can_train(
+    budget: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned: list[object] = []
+
+    def plan(*args: Any, **keys: Any) -> Int8Plan:
+        planned.append(keys["precision"])
+        return make_int8_plan(*args, **keys)
+
+    monkeypatch.setattr("trainbed.update_scheme.make_int8_plan", plan)
+    run = image_network(tmp_path, SMALL, 16, budget)
+    assert run.plan.parameters.ram_bytes + run.plan.training_bytes <= budget
+    assert scheme_of(run).weights
+    assert len(planned) <= 40  # 12 layers: as many numbers of biases, for each 42 shares of weights
+
+
+@pytest.mark.slow
+def test_mobilenet_v2_is_given_a_scheme_within_141_kilobytes(tmp_path: Path) -> None:
+    run = image_network(tmp_path, MOBILENET_V2, 128, 141_000)
+    assert scheme_of(run).weights
+    memory = build_firmware(run).memory
+    assert run.plan.parameters.ram_bytes + run.plan.training_bytes <= 141_000
+    assert memory.ram_bytes <= 141 * 1024

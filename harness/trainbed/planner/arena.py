@@ -26,6 +26,10 @@ class Interval:
         return self.first <= other.last and other.first <= self.last
 
 
+Neighbours = Sequence[Sequence[tuple[int, int]]]
+"""Of each interval: numbers and aligned bytes of those that live at the same time, itself among them."""
+
+
 def aligned(n_bytes: int) -> int:
     """Bytes rounded up to the arena's alignment."""
     return (n_bytes + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
@@ -42,6 +46,10 @@ def assign_offsets(intervals: Sequence[Interval]) -> tuple[int, ...]:
 
     Greedy fits in several orders, then, while that is above the lower bound, a bounded search over orders.
     """
+    neighbours = [
+        [(n, aligned(other.n_bytes)) for n, other in enumerate(intervals) if interval.overlaps(other)]
+        for interval in intervals
+    ]
     orders: tuple[Callable[[Interval], tuple[int, ...]], ...] = (
         lambda i: (-i.n_bytes, i.first),
         lambda i: (-(i.last - i.first), -i.n_bytes),
@@ -51,11 +59,11 @@ def assign_offsets(intervals: Sequence[Interval]) -> tuple[int, ...]:
     candidates = []
     for key in orders:
         order = sorted(range(len(intervals)), key=lambda n: (*key(intervals[n]), n))
-        candidates.append(_first_fit(intervals, order))
-        candidates.append(_two_ended(intervals, order))
+        candidates.append(_first_fit(intervals, neighbours, order))
+        candidates.append(_two_ended(intervals, neighbours, order))
     best = min(candidates, key=lambda offsets: arena_bytes(intervals, offsets))
     if arena_bytes(intervals, best) > live_bytes(intervals):
-        best = _search(intervals, best)
+        best = _search(intervals, neighbours, best)
     return best
 
 
@@ -64,29 +72,24 @@ def arena_bytes(intervals: Sequence[Interval], offsets: Sequence[int]) -> int:
     return max((offset + aligned(i.n_bytes) for i, offset in zip(intervals, offsets, strict=True)), default=0)
 
 
-def _lowest_gap(intervals: Sequence[Interval], placed: dict[int, int], index: int) -> int:
-    interval = intervals[index]
-    taken = sorted(
-        (offset, offset + aligned(intervals[n].n_bytes))
-        for n, offset in placed.items()
-        if intervals[n].overlaps(interval)
-    )
+def _lowest_gap(interval: Interval, neighbours: Sequence[tuple[int, int]], placed: dict[int, int]) -> int:
+    size = aligned(interval.n_bytes)
     offset = 0
-    for start, end in taken:
-        if offset + aligned(interval.n_bytes) <= start:
+    for start, n_bytes in sorted((placed[n], n_bytes) for n, n_bytes in neighbours if n in placed):
+        if offset + size <= start:
             break
-        offset = max(offset, end)
+        offset = max(offset, start + n_bytes)
     return offset
 
 
-def _first_fit(intervals: Sequence[Interval], order: Sequence[int]) -> tuple[int, ...]:
+def _first_fit(intervals: Sequence[Interval], neighbours: Neighbours, order: Sequence[int]) -> tuple[int, ...]:
     placed: dict[int, int] = {}
     for index in order:
-        placed[index] = _lowest_gap(intervals, placed, index)
+        placed[index] = _lowest_gap(intervals[index], neighbours[index], placed)
     return tuple(placed[n] for n in range(len(intervals)))
 
 
-def _two_ended(intervals: Sequence[Interval], order: Sequence[int]) -> tuple[int, ...]:
+def _two_ended(intervals: Sequence[Interval], neighbours: Neighbours, order: Sequence[int]) -> tuple[int, ...]:
     """By turns from the bottom and from the top of the smallest possible arena: a chain of neighbours fits
     without a gap.
     """
@@ -94,14 +97,14 @@ def _two_ended(intervals: Sequence[Interval], order: Sequence[int]) -> tuple[int
     placed: dict[int, int] = {}
     for turn, index in enumerate(order):
         size = aligned(intervals[index].n_bytes)
-        others = [n for n in placed if intervals[n].overlaps(intervals[index])]
+        others = [(placed[n], n_bytes) for n, n_bytes in neighbours[index] if n in placed]
         highest = top - size
-        clear = all(highest >= placed[n] + aligned(intervals[n].n_bytes) or highest + size <= placed[n] for n in others)
-        placed[index] = highest if turn % 2 and clear else _lowest_gap(intervals, placed, index)
+        clear = all(highest >= start + n_bytes or highest + size <= start for start, n_bytes in others)
+        placed[index] = highest if turn % 2 and clear else _lowest_gap(intervals[index], neighbours[index], placed)
     return tuple(placed[n] for n in range(len(intervals)))
 
 
-def _search(intervals: Sequence[Interval], start: tuple[int, ...]) -> tuple[int, ...]:
+def _search(intervals: Sequence[Interval], neighbours: Neighbours, start: tuple[int, ...]) -> tuple[int, ...]:
     """Depth-first search over placing orders, largest first, cut where the best known length is reached."""
     bound = live_bytes(intervals)
     best, best_length = start, arena_bytes(intervals, start)
@@ -120,7 +123,7 @@ def _search(intervals: Sequence[Interval], start: tuple[int, ...]) -> tuple[int,
         for index in by_size:
             if index in placed:
                 continue
-            offset = _lowest_gap(intervals, placed, index)
+            offset = _lowest_gap(intervals[index], neighbours[index], placed)
             if (intervals[index], offset) in tried:
                 continue
             tried.add((intervals[index], offset))

@@ -55,22 +55,23 @@ def merge_in_place(steps: Sequence[Step]) -> dict[Slot, Slot]:
     """
     spans = lives(steps)
     parent: dict[Slot, Slot] = {slot: slot for slot in spans}
+    ends = {slot: last for slot, (_, last) in spans.items()}
+    """Last step of everything in a representative's storage."""
 
     def find(slot: Slot) -> Slot:
         while parent[slot] != slot:
             slot = parent[slot]
         return slot
 
-    def members(root: Slot) -> list[Slot]:
-        return [slot for slot in spans if find(slot) == root]
-
     for index, step in enumerate(steps):
         merged: set[Slot] = set()
         for source, target in step.in_place:
             if source == target or target in merged or spans[target][0] != index:
                 continue
-            if max(spans[slot][1] for slot in members(find(source))) == index:
-                parent[find(target)] = find(source)
+            root, joined = find(source), find(target)
+            if ends[root] == index:
+                parent[joined] = root
+                ends[root] = max(index, ends[joined])
                 merged.add(target)
     return {slot: find(slot) for slot in spans}
 

@@ -8,6 +8,7 @@ samples, sum g^2 / n: what a step along the gradient can gain, and known without
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,8 +33,8 @@ class Needs(Protocol):
     def exactly(self, scheme: SparseUpdate) -> int:
         """By a plan."""
 
-    def at_least(self, scheme: SparseUpdate) -> int:
-        """Of a scheme without plan, quickly; most schemes that do not fit show it here."""
+    def about(self, scheme: SparseUpdate) -> int:
+        """Without a plan of its own, quickly. Most schemes that do not fit show it here, and are not planned."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +73,21 @@ def ratios_of(layer: Layer) -> tuple[float, ...]:
 def search(network: Network, worth: Contributions, needs: Needs, *, budget_bytes: int) -> SparseUpdate:
     """The best scheme found that needs at most ``budget_bytes``.
 
-    For every number of trained biases that fits, shares of weights are added, the most gain for a byte first. Raises
-    NetworkError when not even the last layer's biases fit.
+    For every number of trained biases that fits, shares of weights are added, the most gain for a byte first. Numbers
+    that promise most come first, and none is planned that promises less than was found. Raises NetworkError when not
+    even the last layer's biases fit.
     """
-    best: tuple[float, SparseUpdate] | None = None
     check_least(needs, budget_bytes=budget_bytes)
-    for k in _depths(len(network.parametric)):
-        scheme = SparseUpdate(biases_of_last=k)
-        if needs.exactly(scheme) > budget_bytes:
+    starts = [SparseUpdate(biases_of_last=k) for k in depths(len(network.parametric))]
+    promised = []
+    for start in itertools.takewhile(lambda start: needs.exactly(start) <= budget_bytes, starts):
+        hoped = _added(network, worth, needs, start, budget_bytes=budget_bytes)[-1][1]
+        promised.append((worth.of(network, hoped), start))
+    best: tuple[float, SparseUpdate] | None = None
+    for most, start in sorted(promised, key=lambda pair: (-pair[0], pair[1].biases_of_last)):
+        if best is not None and most <= best[0]:
             break
-        scheme = _filled(network, worth, needs, scheme, budget_bytes=budget_bytes)
+        scheme = _filled(network, worth, needs, start, budget_bytes=budget_bytes)
         value = worth.of(network, scheme)
         if best is None or value > best[0]:
             best = (value, scheme)
@@ -99,19 +105,47 @@ def check_least(needs: Needs, *, budget_bytes: int) -> None:
 def _filled(
     network: Network, worth: Contributions, needs: Needs, scheme: SparseUpdate, *, budget_bytes: int
 ) -> SparseUpdate:
-    """A scheme with shares of weights added, in the order of gain for a byte of weights, while it fits."""
+    """A scheme with shares of weights added while it fits.
+
+    A plan of a deep network takes a second: shares are taken on by what about() says of them, and plans only look for
+    the first of these that does not fit, by halves; it is left out, and what comes behind it is tried again.
+    """
+    first = 0
+    while True:
+        trials = _added(network, worth, needs, scheme, budget_bytes=budget_bytes, first=first)
+        fits, fails = 0, len(trials)
+        middle = fails - 1  # all of them, most of the time
+        while fails - fits > 1:
+            if needs.exactly(trials[middle][1]) <= budget_bytes:
+                fits = middle
+            else:
+                fails = middle
+            middle = (fits + fails) // 2
+        first, scheme = trials[min(fails, len(trials) - 1)][0], trials[fits][1]
+        if fails == len(trials):
+            return scheme
+
+
+def _added(
+    network: Network, worth: Contributions, needs: Needs, scheme: SparseUpdate, *, budget_bytes: int, first: int = 0
+) -> list[tuple[int, SparseUpdate]]:
+    """The scheme, and after each share of weights that about() lets in, with the number of the share to go on with.
+
+    In the order of gain for a byte of weights, from the ``first``.
+    """
     sizes = {layer.name: layer.n_weights for layer in network.parametric}
     parts = sorted(worth.weights, key=lambda part: (-worth.weights[part] / (sizes[part[0]] * part[1]), part))
-    for name, ratio in parts:
-        if ratio <= scheme.weights.get(name, 0.0):
-            continue
-        larger = SparseUpdate(scheme.biases_of_last, {**scheme.weights, name: ratio})
-        if needs.at_least(larger) <= budget_bytes and needs.exactly(larger) <= budget_bytes:
-            scheme = larger
-    return scheme
+    trials = [(first, scheme)]
+    for n, (name, ratio) in enumerate(parts[first:], first + 1):
+        smaller = trials[-1][1]
+        if ratio > smaller.weights.get(name, 0.0):
+            larger = SparseUpdate(smaller.biases_of_last, {**smaller.weights, name: ratio})
+            if needs.about(larger) <= budget_bytes:
+                trials.append((n, larger))
+    return trials
 
 
-def _depths(n_layers: int) -> list[int]:
+def depths(n_layers: int) -> list[int]:
     """Numbers of trained biases to try: all of a small network, about twelve of a deep one."""
     step = max(1, n_layers // 12)
     return sorted({1, *range(step, n_layers + 1, step), n_layers})
