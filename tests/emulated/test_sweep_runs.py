@@ -210,9 +210,21 @@ def cluster() -> Iterator[str]:
 
 
 def test_a_dask_cluster_gives_the_same_rows(tmp_path: Path, write: Write, cluster: str, whole: bytes) -> None:
-    code, printed = sweeps.run("sweep", write(), tmp_path / "out", "--scheduler", cluster)
+    _same_rows_on(cluster, write(), tmp_path / "out", whole)
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_gives_the_same_rows_of_64_runs(
+    tmp_path: Path, write: Write, cluster: str, whole_of_64: bytes
+) -> None:
+    _same_rows_on(cluster, write(**SIXTY_FOUR), tmp_path / "out", whole_of_64)
+    assert len(sweeps.rows(tmp_path / "out")) == 64
+
+
+def _same_rows_on(cluster: str, file: Path, out: Path, whole: bytes) -> None:
+    code, printed = sweeps.run("sweep", file, out, "--scheduler", cluster)
     assert code == ExitCode.PASSED, printed
-    assert (tmp_path / "out/results.csv").read_bytes() == whole
+    assert (out / "results.csv").read_bytes() == whole
 
 
 class Fragile(LocalWorkers):
