@@ -34,14 +34,22 @@ _Y = 4000
 _SHIFT = "(trn_pow2_range_t){9, 0, 127}"
 _FACTOR = "(trn_pow2_sink_t){true, {0, 0, 0}, {2958146, 0}, 1, 0, 0, 255, 0}"
 _AVERAGE = "(trn_pow2_sink_t){true, {0, 0, 0}, {%d, 0}, %d, 0, 0, 255, 0}"
-_NARROW = "(trn_pow2_kind_t){true, true, true}"
-_SHARED, _OWN = 9.5, 11.0
-"""LPM 3, multiplication 2, sign 1, addition 3, and the input's LD 2: of four outputs together, or of each."""
+_NARROW = "(trn_pow2_kind_t){true, true, true, %s}"
+_LIFTED, _SHARED, _OWN, _KEPT = 8.5, 9.5, 11.0, 8.0
+"""LPM 3, multiplication 2, sign 1, addition 3, and the input's LD 2: of four outputs together, or of each. Without the
+sign: of lifted weights. Without LPM: of weights that stay in registers.
+"""
+_BIAS, _STORE, _BY_SHIFT, _BY_FACTOR = 9.0, 2.0, 20.0, 57.0
+"""What an output takes beside its products: three LPM (a copy, 2, where the bias stays in registers), ST, and the
+instructions of TRN_AVR_SINK_BY_SHIFT or _BY_FACTOR with the clamp's shorter way.
+"""
 
 
 @dataclass(frozen=True)
 class Case:
-    """``count`` products, inputs or outputs of a kernel call, and the fewest cycles each needs."""
+    """``count`` products, inputs or outputs of a kernel call, and the fewest cycles each needs; ``outputs`` that take
+    ``beside`` more each. ``values``: floats where outputs begin.
+    """
 
     layer: str
     what: str
@@ -50,6 +58,21 @@ class Case:
     floor: float
     statement: str
     constants: str = ""
+    outputs: int = 0
+    beside: float = 0.0
+    values: tuple[float, ...] = ()
+
+    @property
+    def with_outputs(self) -> float:
+        """The floor, and what the outputs take beside."""
+        return self.floor + self.outputs * self.beside / max(self.count, 1)
+
+    @property
+    def block(self) -> bytes:
+        """What the kernel finds in RAM."""
+        block = bytearray(range(256)) * (_BYTES // 256)
+        struct.pack_into(f"<{len(self.values)}f", block, _Y, *self.values)
+        return bytes(block)
 
 
 def _products(layer: Layer) -> int:
@@ -71,22 +94,30 @@ def _weighted(kind: Kind, in_shape: tuple[int, int, int], out_c: int, kernel: in
     title = f"{kind.value} {kernel}x{kernel}, {shape}" if kernel > 1 else f"{kind.value} {shape}"
     inputs, n_in = f"{c_window(layer)}", in_shape[0] * in_shape[1] * in_shape[2]
     n = out_c * kernel * kernel * (1 if kind is Kind.DEPTHWISE_CONV2D else in_shape[2])
-    count, floor = _products(layer), _OWN if kind is Kind.DEPTHWISE_CONV2D else _SHARED
+    count, outputs = _products(layer), layer.out_size
+    floor, bias = (_OWN, _BIAS) if kind is Kind.DEPTHWISE_CONV2D else (_SHARED, _BIAS)
+    if kind is Kind.DEPTHWISE_CONV2D and kernel == 3:
+        floor, bias = _KEPT, 2.0
     if kind is Kind.DENSE:
         title, inputs, n, count = f"dense {n_in} to {out_c}", f"{n_in}, {out_c}", n_in * out_c, n_in * out_c
+        floor = _LIFTED
     constants = f"static TRN_FLASH int8_t w@[{n}] = {{1, -3, 5}};\nstatic TRN_FLASH int32_t b@[{out_c}] = {{7}};\n"
     at = "(const int8_t *)(uintptr_t)w@, (const int32_t *)(uintptr_t)b@"
     listed = "NULL, 0, " if kind is Kind.DENSE else ""
+    narrow = _NARROW % ("true" if kind is Kind.DENSE else "false")
     y, signed = f"block + {_Y}", f"(const int8_t *)block, {at}, (int8_t *)block + {_Y}"
     calls = (
-        ("power of two", f"trn_pow2_{kind.value}_forward({signed}, {inputs}, {_SHIFT}, {_NARROW});"),
-        ("affine", f"trn_i8_packed_{kind.value}(block, {listed}{at}, {y}, {inputs}, {_FACTOR}, {_NARROW});"),
+        ("power of two", _BY_SHIFT, f"trn_pow2_{kind.value}_forward({signed}, {inputs}, {_SHIFT}, {narrow});"),
+        ("affine", _BY_FACTOR, f"trn_i8_packed_{kind.value}(block, {listed}{at}, {y}, {inputs}, {_FACTOR}, {narrow});"),
     )
-    return [Case(title, "product", numbers, count, floor, call, constants) for numbers, call in calls]
+    return [
+        Case(title, "product", numbers, count, floor, call, constants, outputs, bias + code + _STORE)
+        for numbers, code, call in calls
+    ]
 
 
 def _pools() -> list[Case]:
-    """Max: LD 2, compare and move 2; average: LD 2, add 2. Of all inputs."""
+    """Max: LD 2, compare and move 2; average: LD 2, add 2, for an output a shift of 5 and ST 2. Of all inputs."""
     window = "(trn_window_t){8, 8, 8, 4, 4, 8, 2, 2, 2, 2, 0, 0}"
     y, n = f"block + {_Y}", 512
     signed = f"(const int8_t *)block, (int8_t *){y}"
@@ -99,7 +130,12 @@ def _pools() -> list[Case]:
         ("global_avg_pool", "power of two", f"trn_pow2_global_avg_pool_forward({signed}, 64, 8, 1024, false);"),
         ("global_avg_pool", "affine", f"trn_i8_packed_global_avg_pool(block, {y}, 64, 8, {all_64});"),
     )
-    return [Case(f"{name}, 8x8x8", "input", numbers, n, 4.0, call) for name, numbers, call in rows]
+    return [
+        Case(f"{name}, 8x8x8", "input", numbers, n, 4.0, call, "", outputs, beside)
+        for (name, numbers, call), (outputs, beside) in zip(
+            rows, ((128, 2.0), (128, 2.0), (128, 7.0), (128, 7.0), (8, 7.0), (8, 7.0)), strict=True
+        )
+    ]
 
 
 def _activations() -> list[Case]:
@@ -110,11 +146,12 @@ def _activations() -> list[Case]:
     floats = f"float *const f = (float *)(void *)(block + {_Y});\n    f[99] = "
     pow2 = f"{floats}trn_pow2_softmax_crossentropy((const int8_t *)block, f, NULL, f + 20, w@, b@, 10, 3);"
     affine = f"{floats}trn_categorical_crossentropy(f, f + 20, 10);"
+    values = (1.3, -4.2, 0.4, 7.1, -0.8, -9.6, 2.2, 3.9, -1.5, 0.1, *[0.0] * 13, 1.0)
     return [
         Case("relu, relu6", "output", "both", 0, 0.0, ""),
         Case("sigmoid, tanh", "output", "both", 512, 9.0, look_up, table),
         Case("softmax and loss, 10", "output", "power of two", 10, 0.0, pow2, exps),
-        Case("softmax and loss, 10", "output", "affine", 10, 0.0, affine),
+        Case("softmax and loss, 10", "output", "affine", 10, 0.0, affine, values=values),
     ]
 
 
@@ -150,10 +187,10 @@ def cycles(wanted: list[Case], *, optimize: str, assembly: bool) -> list[int]:
             symbols = ELFFile(file).get_section_by_name(".symtab")
             assert symbols is not None
             places = {symbol.name: symbol["st_value"] for symbol in symbols.iter_symbols()}
-        block = bytes(range(256)) * (_BYTES // 256)
-        sent = b"".join(struct.pack("<II", places[f"case_{n}"], len(block)) + block for n in range(len(wanted)))
+        size = len(wanted[0].block)
+        sent = b"".join(struct.pack("<II", places[f"case_{n}"], size) + case.block for n, case in enumerate(wanted))
         ran = subprocess.run([bare_program(), "atmega2560", elf], input=sent, capture_output=True, check=True)
-    return [struct.unpack_from("<Q", ran.stdout, n * (8 + len(block)))[0] for n in range(len(wanted))]
+    return [struct.unpack_from("<Q", ran.stdout, n * (8 + size))[0] for n in range(len(wanted))]
 
 
 def main() -> None:
@@ -164,12 +201,13 @@ def main() -> None:
     wanted = cases()
     columns = [cycles(wanted, optimize=o, assembly=a) for o, a in (("O2", True), ("Os", True), ("O2", False))]
     lines = [
-        "| layer | quantisation | cycles per | floor | -O2 | -Os | plain C, -O2 |",
-        "|" + "---|" * 7,
+        "| layer | quantisation | cycles per | floor | with what outputs take | -O2 | -Os | plain C, -O2 |",
+        "|" + "---|" * 8,
     ]
     for case, *spent in zip(wanted, *columns, strict=True):
         each = [f"{n / case.count:.1f}" if case.count else "in the clamp" for n in spent]
-        lines.append(f"| {case.layer} | {case.numbers} | {case.what} | {case.floor or '-'} | {' | '.join(each)} |")
+        floors = (f"{floor:.1f}" if floor else "-" for floor in (case.floor, case.with_outputs))
+        lines.append(f"| {' | '.join((case.layer, case.numbers, case.what, *floors, *each))} |")
     print("\n".join(lines))
     if arguments.write:
         arguments.write.write_text("\n".join(lines) + "\n")

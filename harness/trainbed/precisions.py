@@ -50,7 +50,7 @@ def in_numbers(
     training, precision = scenario.training, scenario.precision
     inference = training.epochs == 0
     if precision.name == "int8_pow2":
-        pow2 = plan_pow2(scenario, network, weights, data, pretrained=given)
+        pow2 = plan_pow2(scenario, network, weights, data, pretrained=given, packs=packs)
         return InNumbers(pow2.plan, pow2.initial, pow2.data, bool(pow2.plan.updated))
     if precision.is_float:
         with with_line(scenario, "network"):

@@ -31,8 +31,11 @@ class Pow2Parts:
     """With samples as codes."""
 
 
-def plan_pow2(scenario: Scenario, network: Network, weights: Arrays, data: Data, *, pretrained: bool) -> Pow2Parts:
-    """Plan a scenario in int8_pow2. ``weights``: float32; ``pretrained``: they are trained ones.
+def plan_pow2(
+    scenario: Scenario, network: Network, weights: Arrays, data: Data, *, pretrained: bool, packs: bool = False
+) -> Pow2Parts:
+    """Plan a scenario in int8_pow2. ``weights``: float32; ``pretrained``: they are trained ones; ``packs``: the board
+    is an AVR.
 
     Raises ScenarioError with the line to blame.
     """
@@ -59,7 +62,7 @@ def plan_pow2(scenario: Scenario, network: Network, weights: Arrays, data: Data,
             pretrained=pretrained,
             skip_zeros=precision.quantisation.skip_zeros,
         )
-        plan = make_pow2_plan(design, optimizer=training.optimizer, precision=precision)
+        plan = make_pow2_plan(design, optimizer=training.optimizer, precision=precision, packs=packs)
     return Pow2Parts(plan, quantise_weights(design, weights), _as_codes(data, design))
 
 

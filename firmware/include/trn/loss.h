@@ -44,8 +44,11 @@ TRN_KERNEL float trn_categorical_crossentropy(float *z, const float *t, trn_size
     float kept[16]; /* the exponentials, if they are few; otherwise they are worked out twice */
     float s = 0.0f;
     for (trn_size_t k = 0; k < n; k++) {
-        const float e = trn_exp_neg(z[k] - m);
+        const float x = z[k] - m, e = trn_exp_neg(x);
         s = s + e;
+        if (TRN_FLOAT_BY_CALLS) {
+            z[k] = x;
+        }
         if (few) {
             kept[k] = e;
         }
@@ -54,8 +57,10 @@ TRN_KERNEL float trn_categorical_crossentropy(float *z, const float *t, trn_size
     const float r = 1.0f / s;
     float sum = 0.0f;
     for (trn_size_t k = 0; k < n; k++) {
-        const float x = z[k] - m;
-        sum += t[k] * (log_s - x);
+        const float x = TRN_FLOAT_BY_CALLS ? z[k] : z[k] - m;
+        if (!TRN_FLOAT_BY_CALLS || t[k] != 0.0f || !trn_is_finite(x) || !trn_is_finite(log_s)) {
+            sum += t[k] * (log_s - x);
+        }
         z[k] = (few ? kept[k] : trn_exp_neg(x)) * r;
     }
     return sum;

@@ -19,9 +19,21 @@ TRN_KERNEL float trn_float_from_bits(uint32_t bits)
     return x;
 }
 
+/* Float operations are calls of some 100 cycles: those whose result is known beforehand are left out. The bits are the same. */
+#if defined(__AVR__)
+#define TRN_FLOAT_BY_CALLS true
+#else
+#define TRN_FLOAT_BY_CALLS false
+#endif
+
 TRN_KERNEL float trn_abs(float x)
 {
     return trn_float_from_bits(trn_float_bits(x) & UINT32_C(0x7FFFFFFF));
+}
+
+TRN_KERNEL bool trn_is_finite(float x)
+{
+    return ((trn_float_bits(x) >> 16) & 0x7F80u) != 0x7F80u;
 }
 
 /* exp(x) for x <= 0; +0 below -87. After expf of the Cephes library (S. Moshier): range reduction by ln 2 in two parts. */
@@ -29,6 +41,9 @@ TRN_KERNEL float trn_exp_neg(float x)
 {
     if (!(x >= -87.0f)) {
         return x != x ? x : 0.0f;
+    }
+    if (TRN_FLOAT_BY_CALLS && x == 0.0f) {
+        return 1.0f;
     }
     const int32_t n = (int32_t)(x * 1.44269504088896341f - 0.5f);
     const float k = (float)n;
@@ -41,6 +56,9 @@ TRN_KERNEL float trn_exp_neg(float x)
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     const float q = (p * (r * r) + r) + 1.0f;
+    if (TRN_FLOAT_BY_CALLS) { /* q 2^n, which is normal */
+        return trn_float_from_bits(trn_float_bits(q) + ((uint32_t)n << 23));
+    }
     return q * trn_float_from_bits((uint32_t)(n + 127) << 23);
 }
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from trainbed.network.layers import Activation, Kind, Layer, Window
 from trainbed.reference.pow2 import layers, loss, tables, update
-from trainbed.reference.pow2.numbers import Range, pack_rows, unpack_rows
+from trainbed.reference.pow2.numbers import Range, lift, pack_rows, raise_inputs, unpack_rows
 
 Arrays = dict[str, NDArray[Any]]
 Rng = np.random.Generator
@@ -108,8 +108,8 @@ def _c_range(range_: Range) -> str:
     return f"(trn_pow2_range_t){{{range_.shift}, {range_.lo}, {range_.hi}}}"
 
 
-def _c_kind(*, flash: bool, unsigned: bool, narrow: bool) -> str:
-    flags = ", ".join("true" if flag else "false" for flag in (flash, unsigned, narrow))
+def _c_kind(*, flash: bool, unsigned: bool, narrow: bool, lifted: bool = False) -> str:
+    flags = ", ".join("true" if flag else "false" for flag in (flash, unsigned, narrow, lifted))
     return f"(trn_pow2_kind_t){{{flags}}}"
 
 
@@ -143,6 +143,7 @@ def dense(
     unsigned: bool = False,
     narrow: bool = True,
     sparse: bool = False,
+    lifted: bool = False,
 ) -> Case:
     """A dense layer forward; ``narrow`` cases keep their sums in 24 bits."""
 
@@ -175,14 +176,16 @@ def dense(
             changed["list"] = _listed(a["x"], a["list"])
         return changed
 
-    constants: Arrays = {"w": pack_rows(weights), "b": fixed_biases} if flash else {}
+    stored = pack_rows(lift(weights) if lifted else weights)
+    kept_biases = raise_inputs(weights, fixed_biases) if lifted and not unsigned else fixed_biases
+    constants: Arrays = {"w": stored, "b": kept_biases} if flash else {}
     w, b = ("(const int8_t *)(uintptr_t)w@", "(const int32_t *)(uintptr_t)b@") if flash else ("w", "b")
-    kind = _c_kind(flash=flash, unsigned=unsigned, narrow=narrow)
+    kind = _c_kind(flash=flash, unsigned=unsigned, narrow=narrow, lifted=lifted)
     verb, scratch = ("forward_sparse", "list, ") if sparse else ("forward", "")
     call = (
         f"trn_pow2_dense_{verb}((const int8_t *)x, {w}, {b}, y, {scratch}{n_in}, {n_out}, {_c_range(range_)}, {kind});"
     )
-    name = f"dense {n_in}x{n_out} {range_} flash={flash} unsigned={unsigned} narrow={narrow} sparse={sparse}"
+    name = f"dense {n_in}x{n_out} {range_} flash={flash} unsigned={unsigned} narrow={narrow} {sparse=} {lifted=}"
     return Case(name, call, make, after, constants)
 
 
@@ -431,6 +434,20 @@ POW2: Sequence[Case] = [
     *(dense(40, n_out, RELU, flash=True) for n_out in (1, 2, 3, 4, 10)),
     *(dense(40, n_out, RELU, flash=True, unsigned=True, narrow=False) for n_out in (3, 4)),
     *(dense(200, n_out, Range(13), flash=True, unsigned=True, sparse=True) for n_out in (1, 2, 3, 4, 9)),
+    *(
+        dense(n_in, n_out, range_, flash=True, unsigned=u, narrow=narrow, sparse=sparse, lifted=True)
+        for n_in, n_out, range_, u, narrow, sparse in [
+            (40, 1, RELU, True, True, False),
+            (40, 6, Range(8), False, True, False),
+            (63, 11, Range(12), True, True, False),
+            (63, 11, Range(12), False, True, False),
+            (600, 4, Range(14), False, True, False),
+            (700, 3, Range(16), True, False, False),
+            (700, 6, Range(16), False, False, False),
+            (300, 7, Range(14), True, True, True),
+            (300, 2, Range(14), True, False, True),
+        ]
+    ),
     *(dense(300, n_out, Range(15), narrow=False) for n_out in (1, 2, 3, 4, 6)),
     *(dense(77, n_out, Range(11), unsigned=True, sparse=True, narrow=False) for n_out in (2, 7)),
     dense(1030, 4, Range(17), narrow=False),

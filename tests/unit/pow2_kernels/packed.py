@@ -16,7 +16,7 @@ from trainbed.planner.int8.packed import PackedSums, leaves_taps_out, packed_sum
 from trainbed.reference.int8 import depthwise, pool, products
 from trainbed.reference.int8.arithmetic import Output, Scale
 from trainbed.reference.int8.numbers import scale_of
-from trainbed.reference.pow2.numbers import pack_rows
+from trainbed.reference.pow2.numbers import lift, pack_rows
 
 
 def _literal(scale: tuple[int, int], *, near: int, out: Output, x_zero: int) -> str:
@@ -102,7 +102,7 @@ def layer(
 
     w_at, b_at = "(const int8_t *)(uintptr_t)w@", "(const int32_t *)(uintptr_t)b@"
     to = _literal(scale, near=near, out=out, x_zero=zero if leaves_taps_out(at) else 0)
-    of = f"(trn_pow2_kind_t){{true, true, {'true' if narrow else 'false'}}}"
+    of = f"(trn_pow2_kind_t){{true, true, {_c_bool(narrow)}, {_c_bool(kind is Kind.DENSE)}}}"
     name = f"trn_i8_packed_{'sums' if how == 'sums' else kind.value}"
     if kind is Kind.DENSE:
         listed = f"scratch, trn_pow2_list((const int8_t *)x, scratch, {n_in})" if how == "listed" else "NULL, 0"
@@ -117,8 +117,12 @@ def layer(
     else:
         call = f"{name}(x, {w_at}, {b_at}, y, {c_window(at)}, {to}, {of});"
     title = f"packed {kind.value} {in_shape} {out_c} {kernel} {stride} {zero=} {scale=} {near=} {narrow=} {how}"
-    stored = w if kind is Kind.DEPTHWISE_CONV2D else pack_rows(w)
+    stored = w if kind is Kind.DEPTHWISE_CONV2D else pack_rows(lift(w) if kind is Kind.DENSE else w)
     return Case(title, call, make, after, {"w": stored, "b": known.bias})
+
+
+def _c_bool(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _pairs(values: NDArray[Any]) -> list[tuple[int, int]]:

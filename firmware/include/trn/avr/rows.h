@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inner loop of dense and convolution layers on AVR: up to four outputs over a run of inputs.
+/* The inner loop of dense layers on AVR: up to four outputs over a run of inputs.
  *
- * MULS and MULSU leave the sign of the product in C, so `sbc t, t` extends it in one cycle. Cycles per product, four rows, 24 bits:
- * weight 3 (flash; 2 from SRAM), multiply 2, sign 1, add 3, a quarter of the input's 2: 9.5, and 0.16 for the loop. */
+ * MULS and MULSU leave the sign of the product in C, so `sbc t, t` extends it in one cycle; products of lifted weights have none. Cycles
+ * per product, four rows, 24 bits: weight 3 (flash; 2 from SRAM), multiply 2, sign 1 or 0, add 3, a quarter of the input's 2: 9.5 or 8.5,
+ * and 0.16 for the loop. */
 #ifndef TRN_AVR_ROWS_H
 #define TRN_AVR_ROWS_H
 
@@ -12,8 +13,7 @@
 
 /* One product, added to the three or four bytes of accumulator `row`. */
 #define TRN_AVR_MAC_24(row, load, multiply)        \
-    load " %[w], Z+\n\t" multiply " %[w], %[v]\n\t" \
-         "sbc %[t], %[t]\n\t"                       \
+    load " %[w], Z+\n\t" multiply                    \
          "add %A[" row "], r0\n\t"                  \
          "adc %B[" row "], r1\n\t"                  \
          "adc %C[" row "], %[t]\n\t"
@@ -33,6 +33,7 @@
 
 /* Whether a loop takes every input or the (gap, value) pairs of a list. */
 #define TRN_AVR_INPUT_all(rows) "ld %[v], X+\n\t"
+#define TRN_AVR_INPUT_raised(rows) TRN_AVR_INPUT_all(rows) "subi %[v], 0x80\n\t" /* codes with a sign, for lifted weights */
 #define TRN_AVR_INPUT_listed(rows) "ld %[w], X+\n\t" TRN_AVR_SKIP_##rows "ld %[v], X+\n\t"
 
 typedef int32_t trn_avr_sum_32_t;
@@ -54,7 +55,7 @@ typedef __int24 trn_avr_sum_24_t;
         }                                                                                                                \
         uint8_t turns = (uint8_t)(n >> 2), single = (uint8_t)(n & 3u);                                                   \
         uint8_t v, weight, t;                                                                                            \
-        __asm__ volatile("tst %[single]\n\t"                                                                             \
+        __asm__ volatile("clr %[t]\n\ttst %[single]\n\t"                                                                       \
                          "breq 2f\n"                                                                                     \
                          "1:\n\t" TRN_AVR_INPUT_##input(rows) TRN_AVR_MACS_##rows(width, load, multiply)                 \
                          "dec %[single]\n\t"                                                                             \
@@ -97,43 +98,55 @@ typedef __int24 trn_avr_sum_24_t;
 #define TRN_AVR_LOAD_ram "ld"
 #define TRN_AVR_MULTIPLY_s "muls"
 #define TRN_AVR_MULTIPLY_u "mulsu" /* signed weight, unsigned input */
+#define TRN_AVR_TIMES_s "muls %[w], %[v]\n\tsbc %[t], %[t]\n\t"
+#define TRN_AVR_TIMES_u "mulsu %[w], %[v]\n\tsbc %[t], %[t]\n\t"
+#define TRN_AVR_TIMES_l "mul %[w], %[v]\n\t" /* lifted weight, unsigned input; t stays 0 */
 
 #define TRN_AVR_ROWS_EACH(width, input, space, sign)                                                                      \
-    TRN_AVR_ROWS(trn_avr_1_##width##_##input##_##space##_##sign, 1, width, input, TRN_AVR_LOAD_##space, TRN_AVR_MULTIPLY_##sign) \
-    TRN_AVR_ROWS(trn_avr_2_##width##_##input##_##space##_##sign, 2, width, input, TRN_AVR_LOAD_##space, TRN_AVR_MULTIPLY_##sign) \
-    TRN_AVR_ROWS(trn_avr_3_##width##_##input##_##space##_##sign, 3, width, input, TRN_AVR_LOAD_##space, TRN_AVR_MULTIPLY_##sign) \
-    TRN_AVR_ROWS(trn_avr_4_##width##_##input##_##space##_##sign, 4, width, input, TRN_AVR_LOAD_##space, TRN_AVR_MULTIPLY_##sign)
+    TRN_AVR_ROWS(trn_avr_1_##width##_##input##_##space##_##sign, 1, width, input, TRN_AVR_LOAD_##space, TRN_AVR_TIMES_##sign) \
+    TRN_AVR_ROWS(trn_avr_2_##width##_##input##_##space##_##sign, 2, width, input, TRN_AVR_LOAD_##space, TRN_AVR_TIMES_##sign) \
+    TRN_AVR_ROWS(trn_avr_3_##width##_##input##_##space##_##sign, 3, width, input, TRN_AVR_LOAD_##space, TRN_AVR_TIMES_##sign) \
+    TRN_AVR_ROWS(trn_avr_4_##width##_##input##_##space##_##sign, 4, width, input, TRN_AVR_LOAD_##space, TRN_AVR_TIMES_##sign)
 
 #define TRN_AVR_ROWS_INPUTS(width, space, sign)       \
     TRN_AVR_ROWS_EACH(width, all, space, sign)        \
     TRN_AVR_ROWS_EACH(width, listed, space, sign)
 TRN_AVR_ROWS_INPUTS(24, flash, s)
 TRN_AVR_ROWS_INPUTS(24, flash, u)
+TRN_AVR_ROWS_INPUTS(24, flash, l)
 TRN_AVR_ROWS_INPUTS(24, ram, s)
 TRN_AVR_ROWS_INPUTS(24, ram, u)
 TRN_AVR_ROWS_INPUTS(32, flash, s)
 TRN_AVR_ROWS_INPUTS(32, flash, u)
+TRN_AVR_ROWS_INPUTS(32, flash, l)
 TRN_AVR_ROWS_INPUTS(32, ram, s)
 TRN_AVR_ROWS_INPUTS(32, ram, u)
+
+TRN_AVR_ROWS_EACH(24, raised, flash, l)
+TRN_AVR_ROWS_EACH(32, raised, flash, l)
 
 /* The one of them for a literal kind and number of rows. */
 #define TRN_AVR_BY_SIGN(rows, width, input, space)                                   \
     (kind.unsigned_input ? trn_avr_##rows##_##width##_##input##_##space##_u(x, w, now, sums) \
                          : trn_avr_##rows##_##width##_##input##_##space##_s(x, w, now, sums))
 #define TRN_AVR_BY_SPACE(rows, width, input) \
-    (kind.flash ? TRN_AVR_BY_SIGN(rows, width, input, flash) : TRN_AVR_BY_SIGN(rows, width, input, ram))
+    (kind.lifted  ? trn_avr_##rows##_##width##_##input##_flash_l(x, w, now, sums) \
+     : kind.flash ? TRN_AVR_BY_SIGN(rows, width, input, flash)                    \
+                  : TRN_AVR_BY_SIGN(rows, width, input, ram))
 #define TRN_AVR_BY_WIDTH(rows, input) (kind.narrow ? TRN_AVR_BY_SPACE(rows, 24, input) : TRN_AVR_BY_SPACE(rows, 32, input))
-#define TRN_AVR_BY_ROWS(input)                        \
-    (rows == 4   ? TRN_AVR_BY_WIDTH(4, input)         \
-     : rows == 3 ? TRN_AVR_BY_WIDTH(3, input)         \
-     : rows == 2 ? TRN_AVR_BY_WIDTH(2, input)         \
-                 : TRN_AVR_BY_WIDTH(1, input))
+#define TRN_AVR_RAISED(rows, input) \
+    (kind.narrow ? trn_avr_##rows##_24_raised_flash_l(x, w, now, sums) : trn_avr_##rows##_32_raised_flash_l(x, w, now, sums))
+#define TRN_AVR_BY_ROWS(by, input)         \
+    (rows == 4   ? by(4, input)            \
+     : rows == 3 ? by(3, input)            \
+     : rows == 2 ? by(2, input)            \
+                 : by(1, input))
 
 TRN_KERNEL void trn_avr_rows(const uint8_t *x, const int8_t *w, trn_size_t n, trn_size_t rows, trn_pow2_kind_t kind, int32_t *sums)
 {
     for (trn_size_t left = n; left > 0; left -= TRN_AVR_RUN_MAX) {
         const uint16_t now = (uint16_t)(left < TRN_AVR_RUN_MAX ? left : TRN_AVR_RUN_MAX);
-        w = TRN_AVR_BY_ROWS(all);
+        w = kind.lifted && !kind.unsigned_input ? TRN_AVR_BY_ROWS(TRN_AVR_RAISED, all) : TRN_AVR_BY_ROWS(TRN_AVR_BY_WIDTH, all);
         x += now;
     }
 }
@@ -142,7 +155,7 @@ TRN_KERNEL void trn_avr_listed(const uint8_t *x, const int8_t *w, trn_size_t n, 
 {
     for (trn_size_t left = n; left > 0; left -= TRN_AVR_RUN_MAX) {
         const uint16_t now = (uint16_t)(left < TRN_AVR_RUN_MAX ? left : TRN_AVR_RUN_MAX);
-        w = TRN_AVR_BY_ROWS(listed);
+        w = TRN_AVR_BY_ROWS(TRN_AVR_BY_WIDTH, listed);
         x += 2u * now;
     }
 }

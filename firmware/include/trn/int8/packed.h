@@ -25,17 +25,14 @@ TRN_KERNEL void trn_i8_packed_dense(const uint8_t *x, const uint8_t *list, trn_s
 TRN_KERNEL void trn_i8_packed_sums(const uint8_t *x, const uint8_t *list, trn_size_t n_listed, const int8_t *w, const int32_t *b,
                                    int32_t *sums, trn_size_t n_in, trn_size_t n_out, trn_pow2_kind_t kind)
 {
-    for (trn_size_t o = 0; o < n_out; o += TRN_POW2_ROWS) {
-        const trn_size_t rows = trn_pow2_rows(o, n_out);
-        for (trn_size_t r = 0; r < rows; r++) {
-            sums[o + r] = trn_pow2_bias(b + o + r, kind.flash);
-        }
-        if (list != NULL) {
-            trn_pow2_run_listed(list, w, n_listed, rows, kind, sums + o);
-        } else {
-            trn_pow2_run((const int8_t *)x, w, n_in, rows, kind, sums + o);
-        }
-        w += rows * n_in;
+    const int32_t lift = trn_pow2_lift((const int8_t *)x, list, list != NULL ? n_listed : n_in, kind);
+    trn_size_t o = 0;
+    for (; o + TRN_POW2_ROWS <= n_out; o += TRN_POW2_ROWS) {
+        trn_pow2_dense_sums((const int8_t *)x, list, n_listed, w, b + o, sums + o, n_in, TRN_POW2_ROWS, lift, kind);
+        w += TRN_POW2_ROWS * n_in;
+    }
+    if (n_out % TRN_POW2_ROWS != 0) {
+        trn_pow2_dense_sums((const int8_t *)x, list, n_listed, w, b + o, sums + o, n_in, n_out % TRN_POW2_ROWS, lift, kind);
     }
 }
 

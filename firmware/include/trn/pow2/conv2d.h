@@ -68,7 +68,7 @@ TRN_KERNEL void trn_pow2_conv2d(const int8_t *x, const int8_t *w, const int32_t 
 #if TRN_AVR_ASM
             if (fits && (to.x_zero == 0u || (us.count == s.kernel_h && vs.count == s.kernel_w))) {
                 now = vs.count == s.kernel_w ? middle.count : 1;
-                trn_avr_conv2d(x, w, b, y, s, us, vs, now, to, kind);
+                trn_avr_conv2d(x + us.at * s.in_w * s.in_c, w, b, y, false, s, us, vs, now, to, kind);
                 y += now * s.out_c;
                 continue;
             }

@@ -6,33 +6,48 @@
 #include "trn/pow2/rows.h"
 #include "trn/pow2/sink.h"
 #if TRN_AVR_ASM
+#include "trn/avr/conv2d.h"
 #include "trn/avr/step.h"
 #endif
 
-/* y[o] = store(b[o] + sum over k of w[o, k] x[k]).  list: NULL, or n_listed pairs of trn_pow2_list to take instead of x. */
-TRN_KERNEL void trn_pow2_dense_block(const int8_t *x, const uint8_t *list, trn_size_t n_listed, const int8_t *w, const int32_t *b,
-                                     int8_t *y, trn_size_t n_in, trn_size_t rows, trn_pow2_sink_t to, trn_pow2_kind_t kind)
+/* sums[o] = b[o] - lift + sum over k of w[o, k] x[k], literal rows. list: NULL, or n_listed pairs of trn_pow2_list to take instead of x. */
+TRN_KERNEL void trn_pow2_dense_sums(const int8_t *x, const uint8_t *list, trn_size_t n_listed, const int8_t *w, const int32_t *b,
+                                    int32_t *sums, trn_size_t n_in, trn_size_t rows, int32_t lift, trn_pow2_kind_t kind)
 {
-    int32_t sums[TRN_POW2_ROWS];
-    TRN_EACH(r, rows, sums[r] = trn_pow2_bias(b + r, kind.flash););
+    TRN_EACH(r, rows, sums[r] = trn_pow2_bias(b + r, kind.flash) - lift;);
     if (list != NULL) {
         trn_pow2_run_listed(list, w, n_listed, rows, kind, sums);
     } else {
         trn_pow2_run(x, w, n_in, rows, kind, sums);
     }
+}
+
+/* y[o] = store(sums[o]) */
+TRN_KERNEL void trn_pow2_dense_block(const int8_t *x, const uint8_t *list, trn_size_t n_listed, const int8_t *w, const int32_t *b,
+                                     int8_t *y, trn_size_t n_in, trn_size_t rows, int32_t lift, trn_pow2_sink_t to, trn_pow2_kind_t kind)
+{
+    int32_t sums[TRN_POW2_ROWS];
+    trn_pow2_dense_sums(x, list, n_listed, w, b, sums, n_in, rows, lift, kind);
     TRN_EACH(r, rows, y[r] = trn_pow2_sink(sums[r], to, kind.narrow););
 }
 
 TRN_KERNEL void trn_pow2_dense(const int8_t *x, const uint8_t *list, trn_size_t n_listed, const int8_t *w, const int32_t *b, int8_t *y,
                                trn_size_t n_in, trn_size_t n_out, trn_pow2_sink_t to, trn_pow2_kind_t kind)
 {
+    const int32_t lift = trn_pow2_lift(x, list, list != NULL ? n_listed : n_in, kind);
+#if TRN_AVR_ASM
+    if (list == NULL && trn_avr_dense_fits(n_in, n_out, to, kind)) {
+        trn_avr_dense(x, w, b, y, n_in, n_out, lift, to, kind);
+        return;
+    }
+#endif
     trn_size_t o = 0;
     for (; o + TRN_POW2_ROWS <= n_out; o += TRN_POW2_ROWS) {
-        trn_pow2_dense_block(x, list, n_listed, w, b + o, y + o, n_in, TRN_POW2_ROWS, to, kind);
+        trn_pow2_dense_block(x, list, n_listed, w, b + o, y + o, n_in, TRN_POW2_ROWS, lift, to, kind);
         w += TRN_POW2_ROWS * n_in;
     }
     if (n_out % TRN_POW2_ROWS != 0) {
-        trn_pow2_dense_block(x, list, n_listed, w, b + o, y + o, n_in, n_out % TRN_POW2_ROWS, to, kind);
+        trn_pow2_dense_block(x, list, n_listed, w, b + o, y + o, n_in, n_out % TRN_POW2_ROWS, lift, to, kind);
     }
 }
 

@@ -7,6 +7,7 @@
 #include "trn/pow2/sink.h"
 #include "trn/pow2/taps.h"
 #if TRN_AVR_ASM
+#include "trn/avr/conv2d.h"
 #include "trn/avr/depthwise.h"
 #endif
 
@@ -92,8 +93,8 @@ TRN_KERNEL void trn_pow2_depthwise_pixels(const trn_pow2_pieces_t *rows, const i
 {
     trn_size_t first = 0, count = 0; /* outputs that are made all at once */
 #if TRN_AVR_ASM
+    const trn_run_t middle = trn_outputs_with_all_taps(s.in_w, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
     if (trn_avr_depthwise_fits(s, to, kind) && (to.x_zero == 0u || us.count == s.kernel_h)) {
-        const trn_run_t middle = trn_outputs_with_all_taps(s.in_w, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
         const int8_t *at[3] = {NULL, NULL, NULL};
         for (trn_size_t u = 0; u < us.count; u++) {
             at[u] = trn_pow2_row_at(rows, us.first + u, s);
@@ -103,10 +104,21 @@ TRN_KERNEL void trn_pow2_depthwise_pixels(const trn_pow2_pieces_t *rows, const i
         trn_avr_depthwise(at, w + us.first * s.kernel_w * s.out_c, b, y, s, us.count, to, kind);
     }
 #endif
-    for (trn_size_t j = 0; j < s.out_w; j++) {
-        if (j < first || j >= first + count) {
-            trn_pow2_depthwise_position(rows, w, b, y, s, us, j, to, kind);
+    for (trn_size_t j = 0, now = 1; j < s.out_w; j += now) {
+        now = j == first && count > 0 ? count : 1;
+        if (j == first && count > 0) {
+            continue;
         }
+#if TRN_AVR_ASM
+        const trn_run_t vs = trn_taps_of_output(j, s.in_w, s.kernel_w, s.stride_w, s.pad_left);
+        const bool all = us.count == s.kernel_h && vs.count == s.kernel_w;
+        if (s.in_c == s.out_c && trn_avr_conv2d_fits(s, to, kind) && rows->count == 1 && (to.x_zero == 0u || all)) {
+            now = vs.count == s.kernel_w ? middle.count : 1;
+            trn_avr_conv2d(rows->piece[0].at, w, b, y + j * s.out_c, true, s, us, vs, now, to, kind);
+            continue;
+        }
+#endif
+        trn_pow2_depthwise_position(rows, w, b, y, s, us, j, to, kind);
     }
 }
 

@@ -40,8 +40,7 @@ TRN_KERNEL void trn_pow2_taps_c(trn_pow2_taps_t *at, trn_size_t outputs, trn_pow
         for (trn_size_t i = n; i > 0; i--) {
             TRN_EACH(r, outputs, {
                 const uint8_t code = x[inputs == TRN_POW2_OWN ? r : 0];
-                const int16_t v = kind.unsigned_input ? (int16_t)code : (int16_t)(int8_t)code;
-                a[r] += (int16_t)(v * trn_pow2_weight(w + r, kind.flash));
+                a[r] += trn_pow2_product(code, w + r, kind);
             });
             x += inputs == TRN_POW2_ONE ? 1 : inputs == TRN_POW2_OWN ? outputs + at->x_tap : at->x_tap;
             w += inputs == TRN_POW2_ONE ? outputs : outputs + at->w_tap;

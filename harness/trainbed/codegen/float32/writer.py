@@ -186,7 +186,7 @@ class Float32Writer:
 
     def _train_sample(self) -> list[str]:
         if self._plan.inference:
-            return self._evaluate()
+            return ["return trn_model_evaluate(x, t, p);"]
         body = [
             "trn_mark_forward();",
             "forward(x);",

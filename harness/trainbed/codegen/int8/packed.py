@@ -19,6 +19,7 @@ from trainbed.planner.int8.plan import Int8Plan, list_of
 from trainbed.planner.parameters import Arrays
 from trainbed.reference.int8.forward import pooled
 from trainbed.reference.int8.numbers import scale_of
+from trainbed.reference.pow2.numbers import lift
 
 
 class PackedCalls:
@@ -37,11 +38,13 @@ class PackedCalls:
         return layer.name in self._plan.packed
 
     def definitions(self, layer: Layer) -> list[str]:
-        """Weights, and biases with the input's zero point taken off, in flash."""
+        """Weights, those of dense layers lifted, and biases with the input's zero point taken off, in flash."""
         weights, bias = (self._plan.parameters.of(layer.name, what) for what in ("weights", "bias"))
         names = [self._places.field(layer.name, what) for what in ("weights", "bias")]
+        array = self._constants[weights.name]
+        array = lift(array) if layer.kind is Kind.DENSE else array
         return [
-            *define_pieces(names[0], weights, self._constants[weights.name], qualifier="TRN_FLASH"),
+            *define_pieces(names[0], weights, array, qualifier="TRN_FLASH"),
             define_constant(names[1], bias, self._sums(layer).bias, qualifier="TRN_FLASH"),
         ]
 
@@ -90,7 +93,8 @@ class PackedCalls:
         return f"(const {kind} *)(uintptr_t){self._places.field(layer.name, what)}{suffix}"
 
     def _kind(self, layer: Layer) -> str:
-        return f"(trn_pow2_kind_t){{true, true, {'true' if self._sums(layer).narrow else 'false'}}}"
+        flags = (True, True, self._sums(layer).narrow, layer.kind is Kind.DENSE)
+        return f"(trn_pow2_kind_t){{{', '.join('true' if flag else 'false' for flag in flags)}}}"
 
     def _sink_of(self, layer: Layer) -> str:
         """What the sums become, as a trn_pow2_sink_t."""

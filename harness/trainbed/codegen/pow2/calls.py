@@ -24,6 +24,7 @@ class Pow2Calls:
 
     def __init__(self, plan: Pow2Plan, places: Pow2Places, tables: Tables) -> None:
         self._design: Pow2Design = plan.design
+        self._lifted = plan.lifted
         self._graph = plan.design.graph
         self._places = places
         self._tables = tables
@@ -134,6 +135,7 @@ class Pow2Calls:
             not self._design.is_trained(layer),
             self._design.is_unsigned(self._graph.inputs(layer)[0]),
             layer.name in self._design.narrow,
+            layer.name in self._lifted,
         )
         return f"(trn_pow2_kind_t){{{', '.join(map(_c_bool, flags))}}}"
 

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from trainbed.codegen.constants import c_type, define_pieces, pieces_of
 from trainbed.codegen.names import NameTable
 from trainbed.network.layers import INPUT, Layer
 from trainbed.planner.graph import Role, Slot
 from trainbed.planner.parameters import Arrays, Field
 from trainbed.planner.pow2.plan import Pow2Plan
+from trainbed.reference.pow2.numbers import lift, raise_inputs
 
 _TYPES = {Role.VALUE: "int8_t", Role.ERROR: "int16_t", Role.SCRATCH: "uint8_t"}
 
@@ -55,12 +59,23 @@ class Pow2Places:
 
     def constants(self, arrays: Arrays) -> list[str]:
         """Definitions of the frozen parameters."""
-        return [
-            definition
-            for field in self._plan.parameters.fields
-            if field.in_flash
-            for definition in define_pieces(self._field_name(field), field, arrays[field.name], qualifier="TRN_FLASH")
-        ]
+        definitions: list[str] = []
+        for field in self._plan.parameters.fields:
+            if field.in_flash:
+                array = self._stored(field, arrays)
+                definitions += define_pieces(self._field_name(field), field, array, qualifier="TRN_FLASH")
+        return definitions
+
+    def _stored(self, field: Field, arrays: Arrays) -> NDArray[np.generic]:
+        """A field as the kernels want it."""
+        array = arrays[field.name]
+        if field.layer not in self._plan.lifted:
+            return array
+        if field.what == "weights":
+            return lift(array)
+        design = self._plan.design
+        weights, layer = arrays[f"{field.layer}.weights"], self._plan.network.layer(field.layer)
+        return array if design.is_unsigned(design.graph.inputs(layer)[0]) else raise_inputs(weights, array)
 
     def macros(self) -> str:
         """The macros that the other methods name."""

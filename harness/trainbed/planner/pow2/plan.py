@@ -27,6 +27,8 @@ class Pow2Plan(Plan):
     """A plan in int8_pow2 with its design. Steps are taken at once: there are no gradients and no optimizer state."""
 
     chosen: Pow2Design | None = None
+    lifted: frozenset[str] = frozenset()
+    """Frozen dense layers whose weights lie lifted in flash, as the kernels of AVR want them."""
 
     @property
     def design(self) -> Pow2Design:
@@ -64,8 +66,11 @@ class Pow2Plan(Plan):
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
 
 
-def make_pow2_plan(design: Pow2Design, *, optimizer: Optimizer, precision: Precision) -> Pow2Plan:
-    """Plan a network in int8_pow2. Raises NetworkError when a learning rate has no code."""
+def make_pow2_plan(design: Pow2Design, *, optimizer: Optimizer, precision: Precision, packs: bool = False) -> Pow2Plan:
+    """Plan a network in int8_pow2. ``packs``: frozen layers get weights as the kernels of AVR want them.
+
+    Raises NetworkError when a learning rate has no code.
+    """
     graph = design.graph
     scratch = {list_of(layer): 2 * layer.in_size for layer in design.network.parametric}
     scratch |= {noise_of(layer): layer.in_size for layer in design.network.parametric}
@@ -96,6 +101,7 @@ def make_pow2_plan(design: Pow2Design, *, optimizer: Optimizer, precision: Preci
         precision=precision,
         inference=design.inference,
         chosen=design,
+        lifted=frozenset(_lifted(design)) if packs else frozenset(),
     )
 
 
@@ -122,6 +128,14 @@ def _step(step: Step, design: Pow2Design) -> Step:
     if step.op is Op.LOSS:
         return replace(step, writes=(), in_place=())
     return replace(step, in_place=())
+
+
+def _lifted(design: Pow2Design) -> Iterator[str]:
+    for layer in design.network.parametric:
+        # Codes with a sign are raised with their weights lifted; a list of them has no zeros to raise.
+        takes = layer.name not in design.sparse or design.is_unsigned(design.graph.inputs(layer)[0])
+        if layer.kind is Kind.DENSE and not design.is_trained(layer) and takes:
+            yield layer.name
 
 
 def _fields(layer: Layer, design: Pow2Design) -> Iterator[Field]:

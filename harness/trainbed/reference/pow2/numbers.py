@@ -58,6 +58,17 @@ def pack_rows(weights: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([rows[o : o + ROWS].T.reshape(-1) for o in range(0, len(rows), ROWS)])
 
 
+def lift(weights: NDArray[Any]) -> NDArray[np.int8]:
+    """Weights as AVR keeps those of frozen dense layers: w + 128 in a byte, so that no product has a sign."""
+    return (weights.astype(np.int16) + 128).astype(np.uint8).view(np.int8)
+
+
+def raise_inputs(weights: NDArray[Any], bias: NDArray[Any]) -> NDArray[np.int32]:
+    """Biases for inputs with a sign, which meet lifted weights as x + 128: what that adds is taken off."""
+    lifted: NDArray[np.int64] = bias.astype(np.int64) - 128 * weights.astype(np.int64).sum(axis=1)
+    return lifted.astype(np.int32)
+
+
 def unpack_rows(packed: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """The inverse of ``pack_rows`` for weights of this shape."""
     n_out = shape[0]
