@@ -21,7 +21,7 @@ from elftools.elf.elffile import ELFFile
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "unit"))
-from pow2_kernels.cases import c_window, layer_of  # noqa: E402
+from pow2_kernels.case import c_window, layer_of  # noqa: E402
 from pow2_kernels.run import INCLUDE, bare_program  # noqa: E402
 
 from trainbed.network.layers import Kind, Layer  # noqa: E402

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pow2_kernels.cases import source, to_bytes
+from pow2_kernels.case import source, to_bytes
 from pow2_kernels.listing import CASES
 from pow2_kernels.run import assert_same, missing_for_avr, on_avr, on_host
 

@@ -15,7 +15,7 @@ import numpy as np
 from elftools.elf.elffile import ELFFile
 from kernels.shim import SANITIZERS, WARNINGS, compile_c, scratch
 
-from pow2_kernels.cases import Arrays, source, to_bytes
+from pow2_kernels.case import Arrays, source, to_bytes
 from pow2_kernels.listing import CASES
 
 HERE = Path(__file__).resolve().parent
