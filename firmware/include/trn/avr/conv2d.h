@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Neighbouring positions of a convolution on AVR: all their outputs, from the biases to the codes, in one asm statement of the layer's own.
+ * Dense layers are one position, depthwise convolutions read an input for each output.
  *
- * Cycles per product, four outputs, 24 bits, weights in flash: 9.5 (trn/avr/rows.h). Per output: 11 for the bias, 23 for its code by a shift
- * or 60 by a factor, a quarter of some 45 for the block and of 6 for each row of taps. Where windows of the network have 9 or 16 products
- * this is what they cost, so it is written for each layer with its sizes, not shared. */
+ * Cycles per product, four outputs, 24 bits, weights in flash: 9.5, 8.5 if they are lifted (trn/avr/rows.h), 12 in a depthwise convolution.
+ * Per output: 11 for the bias, 22 for its code by a shift and its store, or 59 by a factor, a quarter of some 45 for the block and of 6 for
+ * each row of taps. A window of 9 or 16 products is as dear as its products, so each layer has its own statement, its sizes immediate. */
 #ifndef TRN_AVR_CONV2D_H
 #define TRN_AVR_CONV2D_H
 
@@ -88,7 +89,8 @@ TRN_KERNEL void trn_avr_conv2d_run(trn_avr_run_t *at, trn_size_t outputs, trn_si
         "20:\n\tclr r1\n\tpop r29\n\tpop r28\n\t" TRN_AVR_LONG
         : "+z"(at)
         : [outputs] "n"(outputs), [blocks] "n"(blocks), [skip] "n"(skip), [own] "n"(own), [n] "n"(s.kernel_w * (own ? 1 : s.in_c)),
-          [unrolled] "n"(s.kernel_w * s.in_c % 8 == 0 ? 8 : 4), [block] "n"(outputs * (own ? 1 : s.kernel_h * s.kernel_w * s.in_c)), [gap] "n"(s.out_c - outputs),
+          [unrolled] "n"(s.kernel_w * s.in_c % 8 == 0 ? 8 : 4), [gap] "n"(s.out_c - outputs),
+          [block] "n"(outputs * (own ? 1 : s.kernel_h * s.kernel_w * s.in_c)),
           [step] "n"(s.stride_w * s.in_c - (own ? outputs * (blocks - 1) : 0)), [mulsu] "n"(kind.unsigned_input), [lifted] "n"(kind.lifted),
           TRN_AVR_SINK_OPERANDS(to)
         : TRN_AVR_TAKEN_16, "r18", "r19", "r20", "r21", "r22", "r23", "r24", "r25", "r26", "r27", "r0", "memory");

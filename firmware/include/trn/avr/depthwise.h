@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A row of outputs of a 3x3 depthwise convolution on AVR, channel by channel: the nine weights and the bias stay in registers over the row.
  *
- * Cycles per product: input 2, weight 0 or 1, multiplication 2, sign 1, addition 3: 8.7. Per output: 21 to start, to walk the rows of taps and to
+ * Cycles per product: input 2, weight 0 or 1, multiplication 2, sign 1, addition 3: 8.7. Per output: 27 to start, to walk the rows of taps and to
  * store, 20 for its code by a shift or 57 by a factor; per channel and row some 95 to load. One asm statement of the layer's own. */
 #ifndef TRN_AVR_DEPTHWISE_H
 #define TRN_AVR_DEPTHWISE_H

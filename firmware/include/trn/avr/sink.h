@@ -74,7 +74,8 @@ TRN_KERNEL uint32_t trn_avr_sink_rest(trn_pow2_sink_t to, uint32_t factor)
 
 /* The compiler counts the lines of a statement to see how far its own jumps lead over it; what .rept repeats it does not see. */
 #define TRN_AVR_LINES_8 "\n\n\n\n\n\n\n\n"
-#define TRN_AVR_LINES_64 TRN_AVR_LINES_8 TRN_AVR_LINES_8 TRN_AVR_LINES_8 TRN_AVR_LINES_8 TRN_AVR_LINES_8 TRN_AVR_LINES_8 TRN_AVR_LINES_8 TRN_AVR_LINES_8
-#define TRN_AVR_LONG TRN_AVR_LINES_64 TRN_AVR_LINES_64 TRN_AVR_LINES_64 TRN_AVR_LINES_64 "\t"
+#define TRN_AVR_LINES_32 TRN_AVR_LINES_8 TRN_AVR_LINES_8 TRN_AVR_LINES_8 TRN_AVR_LINES_8
+#define TRN_AVR_LINES_128 TRN_AVR_LINES_32 TRN_AVR_LINES_32 TRN_AVR_LINES_32 TRN_AVR_LINES_32
+#define TRN_AVR_LONG TRN_AVR_LINES_128 TRN_AVR_LINES_128 "\t"
 
 #endif

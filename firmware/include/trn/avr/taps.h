@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The taps of a window on AVR, up to four outputs in one call: the sums stay in registers from the bias to the last tap.
+/* The taps of a window on AVR, up to four outputs in one call: the sums stay in registers from the bias to the last tap. For what the
+ * statements of trn/avr/conv2d.h and depthwise.h do not take: sums of 32 bits, shapes of run time, rows in pieces, taps outside that count.
  *
  * Cycles per product, four outputs, 24 bits, weights in flash: 9.5 and a quarter of the loop's 1 to 3 where outputs share the input
  * (trn/avr/rows.h), 11 and a quarter of 8, which lead to the next tap, where each has its own. A row of taps costs some 25 more, a
