@@ -62,6 +62,17 @@ def test_frozen_layers_are_packed_on_avr_alone(tmp_path: Path) -> None:
     assert _plan(_prepared(tmp_path, *everything)).packed == {"conv2d_1"}
 
 
+def test_dense_weights_are_lifted(tmp_path: Path) -> None:
+    prepared = _prepared(tmp_path)
+    text = write_model(prepared.plan, constants=prepared.initial)
+    found = re.search(r"static TRN_FLASH int8_t weights_dense_1\[672\] = \{([^}]*)\}", text)
+    assert found is not None
+    stored = np.array([int(code) for code in found[1].split(",") if code.strip()])
+    expected = pack_rows(np.asarray(prepared.initial["dense_1.weights"]).astype(int))
+    assert np.array_equal(stored % 256, expected + 128)
+    assert re.findall(r"trn_i8_packed_(\w+)\([^;]*\(trn_pow2_kind_t\)\{[^}]*true\}\);", text) == ["dense"]
+
+
 def test_weights_lie_in_blocks_in_flash_and_biases_without_the_zero_point(tmp_path: Path) -> None:
     prepared = _prepared(tmp_path)
     w, b = (np.asarray(prepared.initial[f"conv2d_2.{what}"]) for what in ("weights", "bias"))

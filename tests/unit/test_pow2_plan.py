@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,27 @@ def test_errors_have_two_bytes_codes_one_and_gradients_none(tmp_path: Path) -> N
     assert plan.gradient_bytes == plan.optimizer_bytes == 0
     updates = [step.layer.name for step in plan.steps if step.op is Op.UPDATE]
     assert updates == ["dense_2", "dense_1"]
+
+
+def test_frozen_dense_layers_are_lifted_on_avr_alone(tmp_path: Path) -> None:
+    conv = "    - conv2d: {filters: 5, kernel: 3, padding: same, activation: relu, trainable: false}\n"
+    dense = _TEXT.replace(conv, "")
+    assert not _plan(_prepared(tmp_path, "training.epochs=0", text=dense)).lifted
+    assert not _plan(_prepared(tmp_path, text=dense.replace("native", "arduino_mega"))).lifted  # trained: in RAM
+    prepared = _prepared(tmp_path, "training.epochs=0", text=dense.replace("native", "arduino_mega"))
+    plan = _plan(prepared)
+    assert plan.lifted == {"dense_1", "dense_2"}
+    text = write_model(plan, constants=prepared.initial)
+    # The network's input has no sign, the second layer's has one.
+    for name, raised in (("dense_1", 0), ("dense_2", 128)):
+        w, b = (np.asarray(prepared.initial[f"{name}.{what}"]).astype(int) for what in ("weights", "bias"))
+        weights, biases = (
+            [int(code) for code in found.split(",") if code.strip()]
+            for what in ("weights", "bias")
+            for found in re.findall(rf" {what}_{name}\[\d+\] = \{{([^}}]*)\}}", text)
+        )
+        assert [code % 256 for code in weights] == (pack_rows(w) + 128).tolist()
+        assert biases == (b - raised * w.sum(axis=1)).tolist()
 
 
 def test_frozen_layers_are_in_flash_in_blocks_of_four_outputs(tmp_path: Path) -> None:
