@@ -63,7 +63,9 @@ def in_numbers(
             )
         return InNumbers(plan, weights, data, given)
     data = quantise_data(data)
-    n_samples = scenario.quantisation.calibration_samples
+    n_samples = (
+        scenario.quantisation.calibration_samples if final else 1
+    )  # whether it can be deployed: any range will do
     budget = scenario.update.budget_bytes if scenario.update is not None else None
     if budget is not None:
         with with_line(scenario, "update.budget_bytes"):

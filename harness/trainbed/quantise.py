@@ -153,6 +153,5 @@ def _means(
 def _observe_errors(plan: Int8Plan, arrays: Arrays, x: NDArray[np.uint8], t: F32) -> Arrays:
     """Ranges of errors from a few backward passes that learn nothing."""
     twin = Int8Twin(plan, arrays)
-    for _ in range(_ERROR_ROUNDS):
-        twin.observe_errors(x, t)
+    twin.observe_errors(x, t, rounds=_ERROR_ROUNDS)
     return {name: twin.arrays()[name] for name in arrays}

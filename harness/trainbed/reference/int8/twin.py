@@ -69,14 +69,15 @@ class Int8Twin:
         bad = np.flatnonzero(~np.isfinite(losses))
         return BatchResult(losses, outputs, diverged_at=int(bad[0]) if bad.size else None)
 
-    def observe_errors(self, x: U8, t: F32) -> None:
-        """Takes the magnitudes of a batch's errors as their ranges and learns nothing: for calibration."""
+    def observe_errors(self, x: U8, t: F32, *, rounds: int) -> None:
+        """Takes the magnitudes of a batch's errors as their ranges ``rounds`` times and learns nothing: calibration."""
         with np.errstate(all="ignore"):
             run = self._forward.run(x)
             head = self.design.head
             _, p = loss_forward(rows(run.values[head.name]), t, self.plan.loss, head.activation)
             error = self._backward.loss_error(p, t)
-            seen = self._backward.run(run, error, n_samples=len(x)).seen
-            for tensor, span in seen.items():
-                self._learner.follow_error(tensor, span, follow=1.0)
-        self._state.refresh()
+            for _ in range(rounds):  # the forward pass is the same in all: it reads no range of errors
+                seen = self._backward.run(run, error, n_samples=len(x)).seen
+                for tensor, span in seen.items():
+                    self._learner.follow_error(tensor, span, follow=1.0)
+                self._state.refresh()
