@@ -40,7 +40,7 @@ typedef int32_t trn_avr_sum_32_t;
 typedef __int24 trn_avr_sum_24_t;
 
 /* sums[r] += sum over the inputs of x w[r]. n: inputs, or pairs of the list, at most TRN_AVR_RUN_MAX. Returns where w ends. */
-#define TRN_AVR_ROWS(name, rows, width, input, load, multiply)                                                          \
+#define TRN_AVR_ROWS(name, rows, width, input, load, begin, multiply)                                                   \
     TRN_AVR_KERNEL const int8_t *name(const uint8_t *x, const int8_t *w, uint16_t n, int32_t *sums) \
     {                                                                                                                    \
         trn_avr_sum_##width##_t a0 = (trn_avr_sum_##width##_t)sums[0], a1 = 0, a2 = 0, a3 = 0;                           \
@@ -55,7 +55,7 @@ typedef __int24 trn_avr_sum_24_t;
         }                                                                                                                \
         uint8_t turns = (uint8_t)(n >> 2), single = (uint8_t)(n & 3u);                                                   \
         uint8_t v, weight, t;                                                                                            \
-        __asm__ volatile("clr %[t]\n\ttst %[single]\n\t"                                                                       \
+        __asm__ volatile(begin "tst %[single]\n\t"                                                                             \
                          "breq 2f\n"                                                                                     \
                          "1:\n\t" TRN_AVR_INPUT_##input(rows) TRN_AVR_MACS_##rows(width, load, multiply)                 \
                          "dec %[single]\n\t"                                                                             \
@@ -101,12 +101,18 @@ typedef __int24 trn_avr_sum_24_t;
 #define TRN_AVR_TIMES_s "muls %[w], %[v]\n\tsbc %[t], %[t]\n\t"
 #define TRN_AVR_TIMES_u "mulsu %[w], %[v]\n\tsbc %[t], %[t]\n\t"
 #define TRN_AVR_TIMES_l "mul %[w], %[v]\n\t" /* lifted weight, unsigned input; t stays 0 */
+#define TRN_AVR_BEGIN_s
+#define TRN_AVR_BEGIN_u
+#define TRN_AVR_BEGIN_l "clr %[t]\n\t"
 
-#define TRN_AVR_ROWS_EACH(width, input, space, sign)                                                                      \
-    TRN_AVR_ROWS(trn_avr_1_##width##_##input##_##space##_##sign, 1, width, input, TRN_AVR_LOAD_##space, TRN_AVR_TIMES_##sign) \
-    TRN_AVR_ROWS(trn_avr_2_##width##_##input##_##space##_##sign, 2, width, input, TRN_AVR_LOAD_##space, TRN_AVR_TIMES_##sign) \
-    TRN_AVR_ROWS(trn_avr_3_##width##_##input##_##space##_##sign, 3, width, input, TRN_AVR_LOAD_##space, TRN_AVR_TIMES_##sign) \
-    TRN_AVR_ROWS(trn_avr_4_##width##_##input##_##space##_##sign, 4, width, input, TRN_AVR_LOAD_##space, TRN_AVR_TIMES_##sign)
+#define TRN_AVR_ROWS_OF(rows, width, input, space, sign)                                                                    \
+    TRN_AVR_ROWS(trn_avr_##rows##_##width##_##input##_##space##_##sign, rows, width, input, TRN_AVR_LOAD_##space,           \
+                 TRN_AVR_BEGIN_##sign, TRN_AVR_TIMES_##sign)
+#define TRN_AVR_ROWS_EACH(width, input, space, sign) \
+    TRN_AVR_ROWS_OF(1, width, input, space, sign)    \
+    TRN_AVR_ROWS_OF(2, width, input, space, sign)    \
+    TRN_AVR_ROWS_OF(3, width, input, space, sign)    \
+    TRN_AVR_ROWS_OF(4, width, input, space, sign)
 
 #define TRN_AVR_ROWS_INPUTS(width, space, sign)       \
     TRN_AVR_ROWS_EACH(width, all, space, sign)        \
