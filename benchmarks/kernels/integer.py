@@ -82,7 +82,7 @@ def _conv(size: int, in_c: int, out_c: int) -> list[Case]:
 def _few(
     in_h: int, in_w: int, in_c: int, out_c: int, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1)
 ) -> list[Case]:
-    """First layers, with input channels that do not fill a word."""
+    """Rectangular kernels and strides, no input gradient where channels do not fill a word: these are first layers."""
     out = [-(-size // step) for size, step in zip((in_h, in_w), stride, strict=True)]
     pad = [max((o - 1) * t + k - size, 0) // 2 for o, t, k, size in zip(out, stride, kernel, (in_h, in_w), strict=True)]
     values = (in_h, in_w, in_c, *out, out_c, *kernel, *stride, *pad)
@@ -96,6 +96,18 @@ def _few(
             f"trn_i8_conv2d_backward_weights(x, e, gw, gb, {s}, 0, TRN_I8_ALL, {in_c})",
             n,
             WEIGHTS,
+        ),
+        *(
+            [
+                Case(
+                    f"conv2d input {name}",
+                    f"trn_i8_conv2d_backward_input(w, e, dx, {s}, {ERROR}, TRN_I8_ALL, room)",
+                    n,
+                    FORWARD,
+                )
+            ]
+            if in_c % 4 == 0
+            else []
         ),
     ]
 
@@ -167,6 +179,8 @@ CASES: list[Case] = [
     *_conv(8, 32, 32),
     *_few(28, 28, 1, 8, (3, 3)),
     *_few(1, 512, 2, 12, (1, 16), (1, 4)),
+    *_few(1, 52, 3, 8, (1, 5), (1, 2)),
+    *_few(1, 24, 8, 12, (1, 5), (1, 2)),
     *_pointwise(64, 16, 16),
     *_pointwise(256, 16, 32),
     *_pointwise(64, 32, 32),
@@ -189,14 +203,16 @@ CASES: list[Case] = [
     Case("norms 8x8x16, per element", "trn_i8_norms(e, gb, 64, 16)", 1024),
     Case(
         "standardised step 16 x 144, per weight",
-        "scale = trn_i8_update_standardised(w, (trn_i8_sums_t){gw, false}, NULL, ((trn_i8_tensor_t){16, 144, 144, {1, 144, 0, 1, 0, 1}}), "
+        "scale = trn_i8_update_standardised(w, (trn_i8_sums_t){gw, false}, NULL, "
+        "((trn_i8_tensor_t){16, 144, 144, {1, 144, 0, 1, 0, 1}}), "
         "0.01f, 0.01f, "
         "TRN_I8_SCALE_FOLLOWS, 1.0f, ((trn_i8_rounding_t){true, 77}), steps)",
         2304,
     ),
     Case(
         "plain step 16 x 144, per weight",
-        "trn_i8_update_plain(w, (trn_i8_sums_t){gw, false}, NULL, ((trn_i8_tensor_t){16, 144, 144, {1, 144, 0, 1, 0, 1}}), rates, true, "
+        "trn_i8_update_plain(w, (trn_i8_sums_t){gw, false}, NULL, "
+        "((trn_i8_tensor_t){16, 144, 144, {1, 144, 0, 1, 0, 1}}), rates, true, "
         "((trn_i8_rounding_t){true, 77}))",
         2304,
     ),

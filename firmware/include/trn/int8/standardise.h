@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The standardised step of 8-bit weights: each structure's gradient, freed of its mean and divided by its deviation.
  *
- * What a weight costs here on a Cortex-M4, with four of a run at a time, in four passes over its structure (no order saves an instruction
- * of these; benchmarks/kernels has what is reached):
- *   magnitude   load, fold the sign, or                                                                             3 cycles
- *   moments     load, shift, add, multiply and add                                                                  4
- *   step        two loads, shift, n g - sum, high product, shift, subtract from w, smallest and largest, store t    13
- *   code        load t, change of scale (2), a random number (5) added, saturate, pack, store, clear                12 */
+ * What a weight cannot cost less than on a Cortex-M4, four of a run at a time, in four passes over its structure (what is reached:
+ * benchmarks/kernels), in cycles:
+ *   magnitude    3   load, fold the sign, or
+ *   moments      4   load, shift, add, multiply and add
+ *   step        12   two loads, shift, n g - sum, high product, shift, subtract from w, smallest and largest (4), store t
+ *   code        13   load t, change of scale (2), a random number (5) added, saturate, pack, store, clear */
 #ifndef TRN_INT8_STANDARDISE_H
 #define TRN_INT8_STANDARDISE_H
 
 #include "trn/int8/update.h"
-
-/* Four elements in a turn where code is cheap and a turn is not. */
-#if TRN_I8_SIMD
-#define TRN_I8_BY_FOUR _Pragma("GCC unroll 4")
-#else
-#define TRN_I8_BY_FOUR
-#endif
 
 /* c + the high word of a b. */
 TRN_KERNEL int32_t trn_i8_high_plus(int32_t a, int32_t b, int32_t c)
@@ -39,27 +32,61 @@ TRN_KERNEL int32_t trn_i8_high_rounded(int32_t a, int32_t b)
 #endif
 }
 
-/* How one structure steps: D = n (g >> shift) - sum and t = w 2^16 - D rate, with D rate = (high word of D m + 2^(down - 1)) >> down and
- * 1 <= down <= 31. n and sum carry the power of two that makes the rate less than 1/4: D fits 32 bits, though n g may not. */
+/* Elements of a run in one turn: several where code is cheap and a turn is not. */
+#if TRN_I8_SIMD
+#define TRN_I8_FOUR 4
+#else
+#define TRN_I8_FOUR 1
+#endif
+
+/* Runs a statement for the elements of a structure, `count` (literal) of them from element `first` of run `r`. */
+#define TRN_I8_BY_FOURS(s, ...)                                                 \
+    for (trn_size_t r = 0; r < (s).runs; r++) {                                 \
+        trn_size_t first = 0;                                                   \
+        for (; first + TRN_I8_FOUR <= (s).length; first += TRN_I8_FOUR) {       \
+            enum { count = TRN_I8_FOUR };                                       \
+            __VA_ARGS__                                                         \
+        }                                                                       \
+        for (; TRN_I8_FOUR > 1 && first < (s).length; first++) {                \
+            enum { count = 1 };                                                 \
+            __VA_ARGS__                                                         \
+        }                                                                       \
+    }
+
+/* to[k] = sum `from` + k next, k < count (literal): the loads of 32-bit sums stand together. */
+TRN_KERNEL void trn_i8_sums_load(int32_t *to, trn_i8_sums_t g, trn_size_t from, trn_size_t next, trn_size_t count)
+{
+#if TRN_I8_SIMD
+    if (count == TRN_I8_FOUR && !g.narrow && __builtin_constant_p(next) && next * 12 <= TRN_I8_REACH) {
+        trn_i8_load_words(to, (const int32_t *)g.at + from, next * 4);
+        return;
+    }
+#endif
+    TRN_EACH(k, count, to[k] = trn_i8_sum_at(g, from + k * next););
+}
+
+/* How one structure steps: D = n (g >> shift) + minus_sum and t = w 2^16 - D rate, with D rate = (high word of D m + 2^(down - 1)) >> down and
+ * 1 <= down <= 31. n and minus_sum carry the power of two that makes the rate less than 1/4: D fits 32 bits, though n g may not. */
 typedef struct {
-    uint32_t n, sum;
+    uint32_t n, minus_sum;
     int32_t shift, m, down;
 } trn_i8_step_t;
 
-/* Codes a structure's largest step may reach; see trn_i8_step_standardised. */
+/* Codes a step may reach. */
 #define TRN_I8_STEP_CODES 1024.0f
 
 /* The smallest shift that makes all sums of a structure fit 16 bits. */
 TRN_KERNEL int32_t trn_i8_step_shift(trn_i8_sums_t g, trn_i8_elements_t s)
 {
     uint32_t magnitude = 0;
-    for (trn_size_t r = 0; r < s.runs && !g.narrow; r++) {
-        TRN_I8_BY_FOUR
-        for (trn_size_t i = 0; i < s.length; i++) {
-            const int32_t sum = trn_i8_sum_at(g, r * s.g_run + i * s.g_next);
-            magnitude |= (uint32_t)(sum ^ (sum >> 31));
-        }
+    if (g.narrow) {
+        return 0;
     }
+    TRN_I8_BY_FOURS(s, {
+        int32_t sums[count];
+        trn_i8_sums_load(sums, g, r * s.g_run + first * s.g_next, s.g_next, count);
+        TRN_EACH(k, count, magnitude |= (uint32_t)(sums[k] ^ (sums[k] >> 31)););
+    })
     int32_t shift = 0;
     while (magnitude >> shift > 32767) {
         shift++;
@@ -67,8 +94,8 @@ TRN_KERNEL int32_t trn_i8_step_shift(trn_i8_sums_t g, trn_i8_elements_t s)
     return shift;
 }
 
-/* D rate = (g - mean) / deviation * rate, both over the structure; 0 if all its sums are equal. rate: lr / s_w, at most `most`, codes: with
- * 1024 / sqrt(n) no step exceeds 1024 codes, since no value lies farther than sqrt(n) deviations from its mean.
+/* D rate = (g - mean) / deviation * rate, both over the structure; 0 if all its sums are equal. rate: lr / s_w, at most 1024 / sqrt(n):
+ * no step exceeds 1024 codes, since no value lies farther than sqrt(n) deviations from its mean.
  * Sums are shifted right until they fit 16 bits; from there on mean and variance are exact: with S1 = sum of g, S2 = sum of g^2, D = n g - S1
  * is n times the distance from the mean and V = n S2 - S1^2 is n^2 times the variance. n = runs * length <= 32767. */
 TRN_KERNEL trn_i8_step_t trn_i8_step_standardised(trn_i8_sums_t g, trn_i8_elements_t s, float rate)
@@ -76,21 +103,22 @@ TRN_KERNEL trn_i8_step_t trn_i8_step_standardised(trn_i8_sums_t g, trn_i8_elemen
     const int32_t n = s.runs * s.length, shift = trn_i8_step_shift(g, s);
     int32_t sum = 0;
     int64_t squares = 0;
-    for (trn_size_t r = 0; r < s.runs; r++) {
-        TRN_I8_BY_FOUR
-        for (trn_size_t i = 0; i < s.length; i++) {
-            const int16_t small = (int16_t)(trn_i8_sum_at(g, r * s.g_run + i * s.g_next) >> shift);
+    TRN_I8_BY_FOURS(s, {
+        int32_t sums[count];
+        trn_i8_sums_load(sums, g, r * s.g_run + first * s.g_next, s.g_next, count);
+        TRN_EACH(k, count, {
+            const int32_t small = sums[k] >> shift;
             sum += small;
-            squares += (int32_t)small * small;
-        }
-    }
+            squares += (int32_t)(int16_t)small * (int16_t)small;
+        });
+    })
     trn_i8_step_t step = {0, 0, shift, 0, 1};
     const int64_t variance = n * squares - (int64_t)sum * sum;
     if (variance > 0) {
         const trn_i8_rate_t exact = trn_i8_rate(rate * 0x1p16f / trn_sqrt((float)variance));
         const int32_t up = exact.shift < 33 ? 26 - exact.shift : 0;
         step.n = (uint32_t)n << up;
-        step.sum = (uint32_t)sum << up;
+        step.minus_sum = (uint32_t)-sum << up;
         step.m = up > 0 ? exact.m << 7 : exact.shift > 63 ? 0 : exact.m;
         step.down = exact.shift > 63 || up > 0 ? 1 : exact.shift - 32;
     }
@@ -100,7 +128,7 @@ TRN_KERNEL trn_i8_step_t trn_i8_step_standardised(trn_i8_sums_t g, trn_i8_elemen
 /* t of the code w whose gradient sum is g. */
 TRN_KERNEL int32_t trn_i8_step_of(int32_t w, int32_t g, trn_i8_step_t step)
 {
-    const int32_t d = (int32_t)(step.n * (uint32_t)(g >> step.shift) - step.sum);
+    const int32_t d = (int32_t)(step.n * (uint32_t)(g >> step.shift) + step.minus_sum);
     return w * INT32_C(65536) - (trn_i8_high_plus(d, step.m, INT32_C(1) << (step.down - 1)) >> step.down);
 }
 
@@ -108,18 +136,17 @@ TRN_KERNEL int32_t trn_i8_step_of(int32_t w, int32_t g, trn_i8_step_t step)
 TRN_KERNEL int32_t trn_i8_step_extent(const int8_t *w, trn_i8_sums_t g, trn_i8_elements_t s, trn_i8_step_t step, int32_t extent)
 {
     int32_t least = -extent, most = extent;
-    for (trn_size_t r = 0; r < s.runs; r++) {
-        TRN_I8_BY_FOUR
-        for (trn_size_t i = 0; i < s.length; i++) {
-            const trn_size_t from = r * s.g_run + i * s.g_next;
-            const int32_t t = trn_i8_step_of(w[r * s.w_run + i * s.w_next], trn_i8_sum_at(g, from), step);
+    TRN_I8_BY_FOURS(s, {
+        TRN_EACH(k, count, {
+            const trn_size_t from = r * s.g_run + (first + k) * s.g_next;
+            const int32_t t = trn_i8_step_of(w[r * s.w_run + (first + k) * s.w_next], trn_i8_sum_at(g, from), step);
             most = t > most ? t : most;
             least = t < least ? t : least;
             if (!g.narrow) {
                 ((int32_t *)g.at)[from] = t;
             }
-        }
-    }
+        });
+    })
     return most > -least ? most : -least;
 }
 
@@ -137,24 +164,37 @@ TRN_KERNEL trn_i8_rescale_t trn_i8_rescale_of(float scale, float next)
     return (trn_i8_rescale_t){right < 25 ? m << 7 : m << (32 - right), right < 25 ? 25 - right : 0};
 }
 
-/* w = sat(round(t at the new scale)); the gradient is left at 0. w points to the structure's first element, `first` is its place in the
+/* w[k next] = sat(round(t[k])) for k < count (literal), element `index` + k next of its tensor. */
+TRN_KERNEL void trn_i8_codes_store(int8_t *w, const int32_t *t, trn_size_t next, trn_size_t count, trn_i8_rounding_t rounding,
+                                   trn_size_t index)
+{
+#if TRN_I8_SIMD
+    if (count == 4 && next == 1) {
+        uint32_t word = 0;
+        TRN_EACH(k, 4, word = trn_i8_insert(word, trn_i8_ssat8_high(t[k] + trn_i8_dither(rounding, index + k)), k););
+        trn_i8_store((uint8_t *)w, trn_i8_no_minimum(word));
+        return;
+    }
+#endif
+    TRN_EACH(k, count, w[k * next] = trn_i8_code_of(t[k], rounding, index + k * next););
+}
+
+/* w = sat(round(t at the new scale)); the gradient is left at 0. w points to the structure's first element, `place` is its place in the
  * tensor: element i there takes random number i. */
 TRN_KERNEL void trn_i8_step_apply(int8_t *w, trn_i8_sums_t g, trn_i8_elements_t s, trn_i8_step_t step, trn_i8_rescale_t rescale,
-                                  trn_i8_rounding_t rounding, trn_size_t first)
+                                  trn_i8_rounding_t rounding, trn_size_t place)
 {
-    for (trn_size_t r = 0; r < s.runs; r++) {
-        TRN_I8_BY_FOUR
-        for (trn_size_t i = 0; i < s.length; i++) {
-            const trn_size_t at = r * s.w_run + i * s.w_next, from = r * s.g_run + i * s.g_next;
-            int32_t t = trn_i8_sum_at(g, from);
-            if (g.narrow) {
-                t = trn_i8_step_of(w[at], t, step);
-            }
-            t = trn_i8_high_rounded((int32_t)((uint32_t)t << rescale.up), rescale.m);
-            w[at] = trn_i8_code_of(t, rounding, first + at);
-            trn_i8_sum_clear(g, from);
-        }
-    }
+    TRN_I8_BY_FOURS(s, {
+        const trn_size_t at = r * s.w_run + first * s.w_next, from = r * s.g_run + first * s.g_next;
+        int32_t t[count];
+        trn_i8_sums_load(t, g, from, s.g_next, count);
+        TRN_EACH(k, count, {
+            const int32_t before = g.narrow ? trn_i8_step_of(w[at + k * s.w_next], t[k], step) : t[k];
+            t[k] = trn_i8_high_rounded((int32_t)((uint32_t)before << rescale.up), rescale.m);
+            trn_i8_sum_clear(g, from + k * s.g_next);
+        });
+        trn_i8_codes_store(w + at, t, s.w_next, count, rounding, place + at);
+    })
 }
 
 /* What the scale of a tensor does at a step: stays; or follows the largest weight, s + follow (fit - s), fit = the scale that makes the

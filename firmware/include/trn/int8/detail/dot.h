@@ -52,17 +52,17 @@ TRN_KERNEL void trn_i8_dot_plain(int32_t acc[4], trn_i8_codes_t x, trn_size_t pi
 /* Terms of one turn of a loop at most. */
 #define TRN_I8_TURN 16
 
-/* `turns` times `terms` terms, a literal multiple of four up to TRN_I8_TURN. */
+/* `turns` times 4 `steps` terms, up to TRN_I8_TURN; `steps` as of trn_i8_steps. */
 TRN_KERNEL void trn_i8_dot_turns(int32_t acc[4], trn_i8_codes_t x, trn_size_t pixels, const int8_t *w, trn_size_t w_next,
-                                 trn_size_t filters, trn_size_t terms, trn_size_t turns, trn_size_t x_turn, trn_size_t w_turn)
+                                 trn_size_t filters, trn_size_t steps, trn_size_t turns, trn_size_t x_turn, trn_size_t w_turn)
 {
     const uint32_t minus_zero = (uint32_t)-x.zero << 16 | ((uint32_t)-x.zero & 0xFFFF);
     if (filters == 2) {
-        trn_i8_steps(acc, x.at, x.next, pixels, w, w_next, 2, terms / 4, turns, x_turn, w_turn, x.is_signed, minus_zero);
+        trn_i8_steps(acc, x.at, x.next, pixels, w, w_next, 2, steps, turns, x_turn, w_turn, x.is_signed, minus_zero);
     } else {
-        trn_i8_steps(acc, x.at, 0, 1, w, 0, 1, terms / 4, turns, x_turn, w_turn, x.is_signed, minus_zero);
+        trn_i8_steps(acc, x.at, 0, 1, w, 0, 1, steps, turns, x_turn, w_turn, x.is_signed, minus_zero);
         if (pixels == 2) {
-            trn_i8_steps(acc + 2, x.at + x.next, 0, 1, w, 0, 1, terms / 4, turns, x_turn, w_turn, x.is_signed, minus_zero);
+            trn_i8_steps(acc + 2, x.at + x.next, 0, 1, w, 0, 1, steps, turns, x_turn, w_turn, x.is_signed, minus_zero);
         }
     }
 }
@@ -83,22 +83,28 @@ TRN_KERNEL void trn_i8_dot(int32_t acc[4], trn_i8_codes_t x, trn_size_t pixels, 
     if (trn_i8_reaches(x.next) && trn_i8_reaches(w_next)) {
         const trn_size_t turns = count / TRN_I8_TURN, whole = turns * TRN_I8_TURN, rest = count % TRN_I8_TURN / 4;
         if (__builtin_constant_p(turns) && turns == 2) { /* no loop for two */
-            trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, 2 * TRN_I8_TURN, 1, 0, 0);
+            trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, 2 * TRN_I8_TURN / 4, 1, 0, 0);
         } else if (turns > 0) {
-            trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, TRN_I8_TURN, turns, TRN_I8_TURN, TRN_I8_TURN);
+            trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, TRN_I8_TURN / 4, turns, TRN_I8_TURN, TRN_I8_TURN);
         }
         x.at += whole;
         w += whole;
         if (__builtin_constant_p(rest)) {
             if (rest > 0) {
-                trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, 4 * rest, 1, 0, 0);
+                trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, rest, 1, 0, 0);
             }
         } else if (rest > 0) {
-            trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, 4, rest, 4, 4);
+            trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, 1, rest, 4, 4);
         }
         x.at += 4 * rest;
         w += 4 * rest;
+        const bool four = count >= 4;
         count %= 4;
+        if (__builtin_constant_p(count) && four && count >= 2) { /* beside terms that are done with already */
+            x.at -= 4 - count;
+            trn_i8_dot_turns(acc, x, pixels, w - (4 - count), w_next, filters, -count, 1, 0, 0);
+            return;
+        }
     }
 #endif
     trn_i8_dot_plain(acc, x, pixels, w, w_next, filters, count);
@@ -112,7 +118,7 @@ TRN_KERNEL void trn_i8_dot_rows(int32_t acc[4], trn_i8_codes_t x, trn_size_t pix
     if (__builtin_constant_p(run) && run <= TRN_I8_TURN && run % 4 == 0 && trn_i8_reaches(x.next) && trn_i8_reaches(w_next) &&
         trn_i8_reaches(x_row) && trn_i8_reaches(w_row)) {
         if (rows > 0 && run > 0) {
-            trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, run, rows, x_row, w_row);
+            trn_i8_dot_turns(acc, x, pixels, w, w_next, filters, run / 4, rows, x_row, w_row);
         }
         return;
     }
@@ -187,13 +193,6 @@ TRN_KERNEL int32_t trn_i8_clamp_output(int32_t code, trn_i8_output_t out)
 #endif
 
 #if TRN_I8_SIMD
-
-/* -128 becomes -127 in each byte. */
-TRN_KERNEL uint32_t trn_i8_no_minimum(uint32_t codes)
-{
-    __asm__("qsub8 %0, %0, %1\n\tsadd8 %0, %0, %1" : "+r"(codes) : "r"(UINT32_C(0x01010101)));
-    return codes;
-}
 
 /* True if several errors can be finished at once: the mask, if there is one, is given by y. */
 TRN_KERNEL bool trn_i8_error_packs(trn_i8_error_t error)

@@ -60,6 +60,66 @@ TRN_KERNEL int32_t trn_i8_usat8(int32_t a)
     return d;
 }
 
+/* The upper half of a, held within -128 .. 127. */
+TRN_KERNEL int32_t trn_i8_ssat8_high(int32_t a)
+{
+    int32_t d;
+    __asm__("ssat %0, #8, %1, asr #16" : "=r"(d) : "r"(a));
+    return d;
+}
+
+/* -128 becomes -127 in each byte. */
+TRN_KERNEL uint32_t trn_i8_no_minimum(uint32_t codes)
+{
+    __asm__("qsub8 %0, %0, %1\n\tsadd8 %0, %0, %1" : "+r"(codes) : "r"(UINT32_C(0x01010101)));
+    return codes;
+}
+
+/* `word` with its byte k (literal) replaced by the lowest of `byte`. */
+TRN_KERNEL uint32_t trn_i8_insert(uint32_t word, int32_t byte, trn_size_t k)
+{
+    __asm__("bfi %0, %1, %2, #8" : "+r"(word) : "r"(byte), "n"(8 * k));
+    return word;
+}
+
+/* to[k] = the word k distance (literal, three times in reach of an immediate offset) bytes behind `from`. */
+TRN_KERNEL void trn_i8_load_words(int32_t *to, const int32_t *from, trn_size_t distance)
+{
+    __asm__ volatile("ldr %0, [%4]\n\tldr %1, [%4, #%c5]\n\tldr %2, [%4, #2*%c5]\n\tldr %3, [%4, #3*%c5]"
+                     : "=&r"(to[0]), "=&r"(to[1]), "=&r"(to[2]), "=&r"(to[3])
+                     : "r"(from), "n"(distance)
+                     : "memory");
+}
+
+/* Products of halves, c added: of both, of a's upper with b's lower one; without c: of both, of the upper ones. */
+TRN_KERNEL int32_t trn_i8_smlad(uint32_t a, uint32_t b, int32_t c)
+{
+    int32_t d;
+    __asm__("smlad %0, %1, %2, %3" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+    return d;
+}
+
+TRN_KERNEL int32_t trn_i8_smlatb(uint32_t a, uint32_t b, int32_t c)
+{
+    int32_t d;
+    __asm__("smlatb %0, %1, %2, %3" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+    return d;
+}
+
+TRN_KERNEL int32_t trn_i8_smuad(uint32_t a, uint32_t b)
+{
+    int32_t d;
+    __asm__("smuad %0, %1, %2" : "=r"(d) : "r"(a), "r"(b));
+    return d;
+}
+
+TRN_KERNEL int32_t trn_i8_smultt(uint32_t a, uint32_t b)
+{
+    int32_t d;
+    __asm__("smultt %0, %1, %2" : "=r"(d) : "r"(a), "r"(b));
+    return d;
+}
+
 /* Four bytes, at any address. */
 TRN_KERNEL uint32_t trn_i8_load(const uint8_t *from)
 {
@@ -118,11 +178,18 @@ TRN_KERNEL uint32_t trn_i8_sxtb16_ror8(uint32_t a)
     return d;
 }
 
-/* Bytes 0 and 2, unsigned. */
+/* Bytes 0 and 2 (or 1 and 3) as halves, unsigned. */
 TRN_KERNEL uint32_t trn_i8_uxtb16(uint32_t a)
 {
     uint32_t d;
     __asm__("uxtb16 %0, %1" : "=r"(d) : "r"(a));
+    return d;
+}
+
+TRN_KERNEL uint32_t trn_i8_uxtb16_ror8(uint32_t a)
+{
+    uint32_t d;
+    __asm__("uxtb16 %0, %1, ror #8" : "=r"(d) : "r"(a));
     return d;
 }
 
@@ -160,9 +227,10 @@ TRN_KERNEL uint32_t trn_i8_not_zero(uint32_t bytes)
 #define TRN_I8_TAKE_UNSIGNED(to, from) "uxtb16 " to ", " from "\n\t"
 #define TRN_I8_TAKE_LESS_ZERO(to, from) "uxtab16 " to ", %[z], " from "\n\t"
 
-/* The k-th four terms of a block, K their distance from the first in bytes, as text. Loads stand together for the Cortex-M4, which overlaps
+/* The k-th four terms of a block, K their distance from the first in bytes, as text. ODD and EVEN multiply bytes 1 and 3, 0 and
+ * 2 of four: SMLAD both, SMLATT the latter alone. Loads stand together for the Cortex-M4, which overlaps
  * them; behind, words are taken apart and multiplied in turn for the Cortex-M7, which does both in one cycle. */
-#define TRN_I8_STEP_2X2(TAKE, K)                     \
+#define TRN_I8_STEP_2X2(TAKE, K, ODD, EVEN)          \
     "ldr.w %[v0], [%[w], #" K "]\n\t"                \
     "ldr.w %[v1], [%[w], %[wn]+" K "]\n\t"           \
     "ldr.w %[u0], [%[x], #" K "]\n\t"                \
@@ -170,78 +238,82 @@ TRN_KERNEL uint32_t trn_i8_not_zero(uint32_t bytes)
     "sxtb16 %[v2], %[v0], ror #8\n\t"                \
     TAKE("%[u2]", "%[u0], ror #8")                   \
     "sxtb16 %[v3], %[v1], ror #8\n\t"                \
-    "smlad %[a0], %[v2], %[u2], %[a0]\n\t"           \
+    ODD " %[a0], %[v2], %[u2], %[a0]\n\t"            \
     "sxtb16 %[v0], %[v0]\n\t"                        \
-    "smlad %[a1], %[v3], %[u2], %[a1]\n\t"           \
+    ODD " %[a1], %[v3], %[u2], %[a1]\n\t"            \
     TAKE("%[u0]", "%[u0]")                           \
     "sxtb16 %[v1], %[v1]\n\t"                        \
-    "smlad %[a0], %[v0], %[u0], %[a0]\n\t"           \
+    EVEN " %[a0], %[v0], %[u0], %[a0]\n\t"           \
     TAKE("%[u2]", "%[u1], ror #8")                   \
-    "smlad %[a1], %[v1], %[u0], %[a1]\n\t"           \
+    EVEN " %[a1], %[v1], %[u0], %[a1]\n\t"           \
     TAKE("%[u1]", "%[u1]")                           \
-    "smlad %[a2], %[v2], %[u2], %[a2]\n\t"           \
-    "smlad %[a3], %[v3], %[u2], %[a3]\n\t"           \
-    "smlad %[a2], %[v0], %[u1], %[a2]\n\t"           \
-    "smlad %[a3], %[v1], %[u1], %[a3]\n\t"
+    ODD " %[a2], %[v2], %[u2], %[a2]\n\t"            \
+    ODD " %[a3], %[v3], %[u2], %[a3]\n\t"            \
+    EVEN " %[a2], %[v0], %[u1], %[a2]\n\t"           \
+    EVEN " %[a3], %[v1], %[u1], %[a3]\n\t"
 
 /* With a zero point to subtract there is a register less: the second pixel is loaded once the first is done with. */
-#define TRN_I8_STEP_2X2_TIGHT(TAKE, K)               \
+#define TRN_I8_STEP_2X2_TIGHT(TAKE, K, ODD, EVEN)    \
     "ldr.w %[v0], [%[w], #" K "]\n\t"                \
     "ldr.w %[v1], [%[w], %[wn]+" K "]\n\t"           \
     "ldr.w %[u0], [%[x], #" K "]\n\t"                \
     "sxtb16 %[v2], %[v0], ror #8\n\t"                \
     TAKE("%[u2]", "%[u0], ror #8")                   \
     "sxtb16 %[v3], %[v1], ror #8\n\t"                \
-    "smlad %[a0], %[v2], %[u2], %[a0]\n\t"           \
+    ODD " %[a0], %[v2], %[u2], %[a0]\n\t"            \
     "sxtb16 %[v0], %[v0]\n\t"                        \
-    "smlad %[a1], %[v3], %[u2], %[a1]\n\t"           \
+    ODD " %[a1], %[v3], %[u2], %[a1]\n\t"            \
     TAKE("%[u0]", "%[u0]")                           \
     "sxtb16 %[v1], %[v1]\n\t"                        \
-    "smlad %[a0], %[v0], %[u0], %[a0]\n\t"           \
-    "smlad %[a1], %[v1], %[u0], %[a1]\n\t"           \
+    EVEN " %[a0], %[v0], %[u0], %[a0]\n\t"           \
+    EVEN " %[a1], %[v1], %[u0], %[a1]\n\t"           \
     "ldr.w %[u0], [%[x], %[xn]+" K "]\n\t"           \
     TAKE("%[u2]", "%[u0], ror #8")                   \
     TAKE("%[u0]", "%[u0]")                           \
-    "smlad %[a2], %[v2], %[u2], %[a2]\n\t"           \
-    "smlad %[a3], %[v3], %[u2], %[a3]\n\t"           \
-    "smlad %[a2], %[v0], %[u0], %[a2]\n\t"           \
-    "smlad %[a3], %[v1], %[u0], %[a3]\n\t"
+    ODD " %[a2], %[v2], %[u2], %[a2]\n\t"            \
+    ODD " %[a3], %[v3], %[u2], %[a3]\n\t"            \
+    EVEN " %[a2], %[v0], %[u0], %[a2]\n\t"           \
+    EVEN " %[a3], %[v1], %[u0], %[a3]\n\t"
 
 /* The same for one pixel. */
-#define TRN_I8_STEP_1X2(TAKE, K)                     \
+#define TRN_I8_STEP_1X2(TAKE, K, ODD, EVEN)          \
     "ldr.w %[v0], [%[w], #" K "]\n\t"                \
     "ldr.w %[v1], [%[w], %[wn]+" K "]\n\t"           \
     "ldr.w %[u0], [%[x], #" K "]\n\t"                \
     "sxtb16 %[v2], %[v0], ror #8\n\t"                \
     TAKE("%[u2]", "%[u0], ror #8")                   \
     "sxtb16 %[v0], %[v0]\n\t"                        \
-    "smlad %[a0], %[v2], %[u2], %[a0]\n\t"           \
+    ODD " %[a0], %[v2], %[u2], %[a0]\n\t"            \
     TAKE("%[u0]", "%[u0]")                           \
     "sxtb16 %[v2], %[v1], ror #8\n\t"                \
-    "smlad %[a0], %[v0], %[u0], %[a0]\n\t"           \
+    EVEN " %[a0], %[v0], %[u0], %[a0]\n\t"           \
     "sxtb16 %[v1], %[v1]\n\t"                        \
-    "smlad %[a1], %[v2], %[u2], %[a1]\n\t"           \
-    "smlad %[a1], %[v1], %[u0], %[a1]\n\t"
+    ODD " %[a1], %[v2], %[u2], %[a1]\n\t"            \
+    EVEN " %[a1], %[v1], %[u0], %[a1]\n\t"
 
 /* And for one pixel and one filter. */
-#define TRN_I8_STEP_1X1(TAKE, K)                     \
+#define TRN_I8_STEP_1X1(TAKE, K, ODD, EVEN)          \
     "ldr.w %[v0], [%[w], #" K "]\n\t"                \
     "ldr.w %[u0], [%[x], #" K "]\n\t"                \
     "sxtb16 %[v2], %[v0], ror #8\n\t"                \
     TAKE("%[u2]", "%[u0], ror #8")                   \
     "sxtb16 %[v0], %[v0]\n\t"                        \
-    "smlad %[a0], %[v2], %[u2], %[a0]\n\t"           \
+    ODD " %[a0], %[v2], %[u2], %[a0]\n\t"            \
     TAKE("%[u0]", "%[u0]")                           \
-    "smlad %[a0], %[v0], %[u0], %[a0]\n\t"
+    EVEN " %[a0], %[v0], %[u0], %[a0]\n\t"
 
 /* From a word on: a load that straddles two words of code does not overlap with the one before. */
-#define TRN_I8_STEPS_1(STEP, TAKE) ".p2align 2\n\t" STEP(TAKE, "0")
-#define TRN_I8_STEPS_2(STEP, TAKE) TRN_I8_STEPS_1(STEP, TAKE) STEP(TAKE, "4")
-#define TRN_I8_STEPS_3(STEP, TAKE) TRN_I8_STEPS_2(STEP, TAKE) STEP(TAKE, "8")
-#define TRN_I8_STEPS_4(STEP, TAKE) TRN_I8_STEPS_3(STEP, TAKE) STEP(TAKE, "12")
-#define TRN_I8_STEPS_8(STEP, TAKE)                                                                  \
-    TRN_I8_STEPS_4(STEP, TAKE) STEP(TAKE, "16") STEP(TAKE, "20") STEP(TAKE, "24") STEP(TAKE, "28")
-
+#define TRN_I8_WHOLE(STEP, TAKE, K) STEP(TAKE, K, "smlad", "smlad")
+#define TRN_I8_STEPS_1(STEP, TAKE) ".p2align 2\n\t" TRN_I8_WHOLE(STEP, TAKE, "0")
+#define TRN_I8_STEPS_2(STEP, TAKE) TRN_I8_STEPS_1(STEP, TAKE) TRN_I8_WHOLE(STEP, TAKE, "4")
+#define TRN_I8_STEPS_3(STEP, TAKE) TRN_I8_STEPS_2(STEP, TAKE) TRN_I8_WHOLE(STEP, TAKE, "8")
+#define TRN_I8_STEPS_4(STEP, TAKE) TRN_I8_STEPS_3(STEP, TAKE) TRN_I8_WHOLE(STEP, TAKE, "12")
+#define TRN_I8_STEPS_8(STEP, TAKE)                                                          \
+    TRN_I8_STEPS_4(STEP, TAKE) TRN_I8_WHOLE(STEP, TAKE, "16") TRN_I8_WHOLE(STEP, TAKE, "20") \
+    TRN_I8_WHOLE(STEP, TAKE, "24") TRN_I8_WHOLE(STEP, TAKE, "28")
+/* The last three or two of four terms. */
+#define TRN_I8_TAIL_3(STEP, TAKE) ".p2align 2\n\t" STEP(TAKE, "0", "smlad", "smlatt")
+#define TRN_I8_TAIL_2(STEP, TAKE) ".p2align 2\n\t" STEP(TAKE, "0", "smlatt", "smlatt")
 
 /* `turns` times: `steps` (1 to 4) steps, then x and w further by x_turn and w_turn. Once: without the loop. */
 #define TRN_I8_ONCE(STEPS) STEPS
@@ -282,9 +354,13 @@ TRN_KERNEL uint32_t trn_i8_not_zero(uint32_t bytes)
 #define TRN_I8_BY_STEPS(BLOCK, TAKE)                                \
     do {                                                            \
         if (__builtin_constant_p(turns) && turns == 1) {            \
-            if (steps == 8) {                                       \
+            if (steps == -3) {                                      \
+                BLOCK(TRN_I8_ONCE, TRN_I8_TAIL_3, TAKE);            \
+            } else if (steps == -2) {                               \
+                BLOCK(TRN_I8_ONCE, TRN_I8_TAIL_2, TAKE);            \
+            } else if (steps == 8) {                                \
                 BLOCK(TRN_I8_ONCE, TRN_I8_STEPS_8, TAKE);           \
-            } else if (steps == 4) {                                       \
+            } else if (steps == 4) {                                \
                 BLOCK(TRN_I8_ONCE, TRN_I8_STEPS_4, TAKE);           \
             } else if (steps == 3) {                                \
                 BLOCK(TRN_I8_ONCE, TRN_I8_STEPS_3, TAKE);           \
@@ -304,8 +380,8 @@ TRN_KERNEL uint32_t trn_i8_not_zero(uint32_t bytes)
         }                                                           \
     } while (0)
 
-/* `turns` (at least 1) times 4 `steps` terms (1 to 4 steps, once also 8, literal) of a block, a turn's first term x_turn and w_turn from that of the one
- * before. All distances are literal and in reach of an immediate offset. */
+/* `turns` (at least 1) times 4 `steps` terms (1 to 4 steps, once also 8, literal) of a block, a turn's first term x_turn and w_turn from that
+ * of the one before; once, -3 or -2 steps are the last three or two of four terms. All distances are literal and in reach of an immediate offset. */
 TRN_KERNEL void trn_i8_steps(int32_t *acc, const uint8_t *x, trn_size_t x_next, trn_size_t pixels, const int8_t *w, trn_size_t w_next,
                              trn_size_t filters, trn_size_t steps, trn_size_t turns, trn_size_t x_turn, trn_size_t w_turn, bool is_signed,
                              uint32_t minus_zero)
