@@ -253,12 +253,10 @@ TRN_KERNEL void trn_i8_conv2d_input_channels(const int8_t *wt, trn_i8_codes_t e,
             if (s.stride_w == 1) { /* the columns' taps lie side by side */
                 trn_i8_dot_rows(acc, at, pixels, wt, filter, channels, rows, columns * n, e_row, s.stride_h * w_row);
             } else {
+                trn_i8_codes_t run = at;
                 for (trn_size_t u = 0; u < rows; u++) {
-                    for (trn_size_t v = 0; v < columns; v++) {
-                        trn_i8_codes_t run = at;
-                        run.at += u * e_row + v * n;
-                        trn_i8_dot(acc, run, pixels, wt + u * s.stride_h * w_row + v * s.stride_w * n, filter, channels, n);
-                    }
+                    trn_i8_dot_rows(acc, run, pixels, wt + u * s.stride_h * w_row, filter, channels, columns, n, n, s.stride_w * n);
+                    run.at += e_row;
                 }
             }
             trn_i8_finish(acc, pixels, channels, in, s.stride_w * s.in_c, c, to);
@@ -281,6 +279,31 @@ TRN_KERNEL void trn_i8_conv2d_input_pixels(const int8_t *wt, trn_i8_codes_t e, t
     trn_i8_conv2d_input_channels(wt, e, s, n, to, n_rows, columns.count, first, pixels, blocks, c, c + even, 2);
     if (even < n_c) {
         trn_i8_conv2d_input_channels(wt + even * filter, e, s, n, to, n_rows, columns.count, first, pixels, blocks, c + even, c + n_c, 1);
+    }
+}
+
+/* Every stride_w-th input of row a from b on: neighbours among them that meet the same taps share the weights. */
+TRN_KERNEL void trn_i8_conv2d_input_phase(const int8_t *wt, trn_i8_codes_t e, trn_window_t s, trn_size_t n, trn_i8_sink_t to, trn_size_t a,
+                                          trn_run_t rows, trn_size_t b, trn_size_t c, trn_size_t n_c)
+{
+    while (b < s.in_w) {
+        const trn_run_t columns = trn_taps_of_input(b, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
+        trn_run_t last = columns;
+        trn_size_t same = 0;
+        do {
+            last.at = columns.at + same++;
+            b += s.stride_w;
+            const trn_run_t next = trn_taps_of_input(b, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
+            if (next.first != columns.first || next.count != columns.count) {
+                break;
+            }
+        } while (b < s.in_w);
+        if (same > 1) {
+            trn_i8_conv2d_input_pixels(wt, e, s, n, to, a, rows, b - same * s.stride_w, columns, 2, same / 2, c, n_c);
+        }
+        if (same % 2 != 0) {
+            trn_i8_conv2d_input_pixels(wt, e, s, n, to, a, rows, b - s.stride_w, last, 1, 1, c, n_c);
+        }
     }
 }
 
@@ -310,7 +333,10 @@ TRN_KERNEL void trn_i8_conv2d_backward_input_parts(const int8_t *w, const int8_t
                 const trn_run_t all = {0, s.kernel_w, inside.first + s.pad_left};
                 trn_i8_conv2d_input_pixels(scratch, codes, s, n, to, a, rows, inside.first, all, 2, pairs, c, n_c);
             }
-            for (trn_size_t k = 0; k < s.in_w - 2 * pairs; k++) {
+            for (trn_size_t b = 0; b < s.stride_w && s.stride_w > 1; b++) {
+                trn_i8_conv2d_input_phase(scratch, codes, s, n, to, a, rows, b, c, n_c);
+            }
+            for (trn_size_t k = 0; k < s.in_w - 2 * pairs && s.stride_w == 1; k++) {
                 const trn_size_t b = k < inside.first ? k : k + 2 * pairs;
                 const trn_run_t columns = trn_taps_of_input(b, s.out_w, s.kernel_w, s.stride_w, s.pad_left);
                 trn_i8_conv2d_input_pixels(scratch, codes, s, n, to, a, rows, b, columns, 1, 1, c, n_c);

@@ -112,9 +112,16 @@ TRN_KERNEL void trn_i8_pool_backward(const uint8_t *index, const int8_t *e, int8
 
 #if TRN_I8_SIMD
 
-/* Windows that tile the input, no scale: each input belongs to one window. Four channels at a time. */
+/* Windows side by side, no scale: an input belongs to one window, or to none behind the last of them. Four channels at a time. */
 TRN_KERNEL void trn_i8_max_pool_backward_tiles(const uint8_t *index, const int8_t *e, int8_t *dx, trn_window_t s, trn_i8_error_t error)
 {
+    const trn_size_t under_h = (trn_size_t)s.out_h * s.stride_h, under_w = (trn_size_t)s.out_w * s.stride_w;
+    for (trn_size_t a = 0; a < s.in_h; a++) {
+        const trn_size_t row = a * s.in_w * s.in_c, left = (trn_size_t)s.in_w * s.in_c;
+        for (trn_size_t c = a < under_h ? under_w * s.in_c : 0; c < left; c += 4) {
+            trn_i8_store_errors(dx, row + c, 0, error);
+        }
+    }
     for (trn_size_t i = 0; i < s.out_h; i++) {
         for (trn_size_t j = 0; j < s.out_w; j++) {
             for (trn_size_t c = 0; c < s.in_c; c += 4) {
@@ -148,11 +155,11 @@ TRN_KERNEL void trn_i8_max_pool_backward_tiles(const uint8_t *index, const int8_
 
 #endif
 
-/* True if every input lies under exactly one window. */
+/* True if no input lies under two windows, and none before the first. */
 TRN_KERNEL bool trn_i8_pool_tiles(trn_window_t s)
 {
-    return s.kernel_h == s.stride_h && s.kernel_w == s.stride_w && s.pad_top == 0 && s.pad_left == 0 && s.in_h == s.out_h * s.stride_h &&
-           s.in_w == s.out_w * s.stride_w;
+    return s.kernel_h == s.stride_h && s.kernel_w == s.stride_w && s.pad_top == 0 && s.pad_left == 0 && s.in_h >= s.out_h * s.stride_h &&
+           s.in_w >= s.out_w * s.stride_w;
 }
 
 /* dx[a, b, c] = error(sum of e[i, j, c] over the windows i, j whose maximum was at a, b), index as the forward pass left it and

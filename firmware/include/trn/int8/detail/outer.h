@@ -53,47 +53,47 @@ TRN_KERNEL void trn_i8_outer_plain(const uint8_t *x, int32_t zero, const int8_t 
 
 /* Pointers to x and to the errors of either filter, and the turns left, live in s0 to s3: a trip between the register files takes a cycle.
  *
- * The errors of pixels P and Q (distances from the first, in pixels, as text): pairs of filter 0 in t0, of filter 1 in t1. Neighbouring
+ * The errors of pixel P of row R and pixel Q of row S (distances from the first, as text): pairs of filter 0 in t0, of filter 1 in t1. Neighbouring
  * filters share a load; others have a pointer each. The inputs of these pixels are loaded beside them, to t2 and t3. */
-#define TRN_I8_ERRORS_SIDE(P, Q)                     \
-    "vmov %[t0], s1\n\t"                             \
-    "vmov %[t2], s0\n\t"                             \
-    "ldrh.w %[t1], [%[t0], %[ec]*" P "]\n\t"         \
-    "ldrh.w %[t0], [%[t0], %[ec]*" Q "]\n\t"         \
-    "ldr.w %[t3], [%[t2], %[xc]*" Q "]\n\t"          \
-    "ldr.w %[t2], [%[t2], %[xc]*" P "]\n\t"          \
-    "pkhbt %[t0], %[t1], %[t0], lsl #16\n\t"         \
-    "sxtb16 %[t1], %[t0], ror #8\n\t"                \
+#define TRN_I8_ERRORS_SIDE(P, R, Q, S)                       \
+    "vmov %[t0], s1\n\t"                                     \
+    "vmov %[t2], s0\n\t"                                     \
+    "ldrh.w %[t1], [%[t0], %[ec]*" P "+(%c[row]&4095)*" R "]\n\t"    \
+    "ldrh.w %[t0], [%[t0], %[ec]*" Q "+(%c[row]&4095)*" S "]\n\t"    \
+    "ldr.w %[t3], [%[t2], %[xc]*" Q "+(%c[row]>>12)*" S "]\n\t"     \
+    "ldr.w %[t2], [%[t2], %[xc]*" P "+(%c[row]>>12)*" R "]\n\t"     \
+    "pkhbt %[t0], %[t1], %[t0], lsl #16\n\t"                 \
+    "sxtb16 %[t1], %[t0], ror #8\n\t"                        \
     "sxtb16 %[t0], %[t0]\n\t"
-#define TRN_I8_ERRORS_APART(P, Q)                    \
-    "vmov %[t0], s1\n\t"                             \
-    "vmov %[t1], s2\n\t"                             \
-    "ldrsb.w %[t2], [%[t0], %[ec]*" P "]\n\t"        \
-    "ldrsb.w %[t0], [%[t0], %[ec]*" Q "]\n\t"        \
-    "ldrsb.w %[t3], [%[t1], %[ec]*" P "]\n\t"        \
-    "ldrsb.w %[t1], [%[t1], %[ec]*" Q "]\n\t"        \
-    "pkhbt %[t0], %[t2], %[t0], lsl #16\n\t"         \
-    "vmov %[t2], s0\n\t"                             \
-    "pkhbt %[t1], %[t3], %[t1], lsl #16\n\t"         \
-    "ldr.w %[t3], [%[t2], %[xc]*" Q "]\n\t"          \
-    "ldr.w %[t2], [%[t2], %[xc]*" P "]\n\t"
+#define TRN_I8_ERRORS_APART(P, R, Q, S)                      \
+    "vmov %[t0], s1\n\t"                                     \
+    "vmov %[t1], s2\n\t"                                     \
+    "ldrsb.w %[t2], [%[t0], %[ec]*" P "+(%c[row]&4095)*" R "]\n\t"   \
+    "ldrsb.w %[t0], [%[t0], %[ec]*" Q "+(%c[row]&4095)*" S "]\n\t"   \
+    "ldrsb.w %[t3], [%[t1], %[ec]*" P "+(%c[row]&4095)*" R "]\n\t"   \
+    "ldrsb.w %[t1], [%[t1], %[ec]*" Q "+(%c[row]&4095)*" S "]\n\t"   \
+    "pkhbt %[t0], %[t2], %[t0], lsl #16\n\t"                 \
+    "vmov %[t2], s0\n\t"                                     \
+    "pkhbt %[t1], %[t3], %[t1], lsl #16\n\t"                 \
+    "ldr.w %[t3], [%[t2], %[xc]*" Q "+(%c[row]>>12)*" S "]\n\t"     \
+    "ldr.w %[t2], [%[t2], %[xc]*" P "+(%c[row]>>12)*" R "]\n\t"
 
 /* Two pixels. */
-#define TRN_I8_PAIR(ERRORS, P, Q)                    \
-    ERRORS(P, Q)                                     \
-    "pkhbt %[t4], %[t2], %[t3], lsl #16\n\t"         \
-    "pkhtb %[t3], %[t3], %[t2], asr #16\n\t"         \
-    "uxtb16 %[t2], %[t4]\n\t"                        \
-    "uxtb16 %[t4], %[t4], ror #8\n\t"                \
-    "smlad %[a0], %[t0], %[t2], %[a0]\n\t"           \
-    "smlad %[b0], %[t1], %[t2], %[b0]\n\t"           \
-    "uxtb16 %[t2], %[t3]\n\t"                        \
-    "smlad %[a1], %[t0], %[t4], %[a1]\n\t"           \
-    "smlad %[b1], %[t1], %[t4], %[b1]\n\t"           \
-    "uxtb16 %[t3], %[t3], ror #8\n\t"                \
-    "smlad %[a2], %[t0], %[t2], %[a2]\n\t"           \
-    "smlad %[b2], %[t1], %[t2], %[b2]\n\t"           \
-    "smlad %[a3], %[t0], %[t3], %[a3]\n\t"           \
+#define TRN_I8_PAIR(ERRORS, P, R, Q, S)                      \
+    ERRORS(P, R, Q, S)                                       \
+    "pkhbt %[t4], %[t2], %[t3], lsl #16\n\t"                 \
+    "pkhtb %[t3], %[t3], %[t2], asr #16\n\t"                 \
+    "uxtb16 %[t2], %[t4]\n\t"                                \
+    "uxtb16 %[t4], %[t4], ror #8\n\t"                        \
+    "smlad %[a0], %[t0], %[t2], %[a0]\n\t"                   \
+    "smlad %[b0], %[t1], %[t2], %[b0]\n\t"                   \
+    "uxtb16 %[t2], %[t3]\n\t"                                \
+    "smlad %[a1], %[t0], %[t4], %[a1]\n\t"                   \
+    "smlad %[b1], %[t1], %[t4], %[b1]\n\t"                   \
+    "uxtb16 %[t3], %[t3], ror #8\n\t"                        \
+    "smlad %[a2], %[t0], %[t2], %[a2]\n\t"                   \
+    "smlad %[b2], %[t1], %[t2], %[b2]\n\t"                   \
+    "smlad %[a3], %[t0], %[t3], %[a3]\n\t"                   \
     "smlad %[b3], %[t1], %[t3], %[b3]\n\t"
 
 /* One pixel: the errors' upper halves are 0, whatever stands in those of x. */
@@ -149,7 +149,16 @@ TRN_KERNEL void trn_i8_outer_plain(const uint8_t *x, int32_t zero, const int8_t 
     "vmov s2, %[t0]\n\t"                             \
     TRN_I8_OUTER_NEXT_SIDE
 
+/* Of a single turn the last step is left out. */
 #define TRN_I8_OUTER_ASM(NEXT, ...)                                                                                               \
+    do {                                                                                                                          \
+        if (__builtin_constant_p(turns) && turns == 1) {                                                                          \
+            TRN_I8_OUTER_TURNS("", __VA_ARGS__);                                                                                  \
+        } else {                                                                                                                  \
+            TRN_I8_OUTER_TURNS(NEXT, __VA_ARGS__);                                                                                \
+        }                                                                                                                         \
+    } while (0)
+#define TRN_I8_OUTER_TURNS(NEXT, ...)                                                                                               \
     __asm__ volatile("vmov.f32 s0, %[px]\n\t"                                                                                         \
                      "vmov.f32 s1, %[pe]\n\t"                                                                                     \
                      "vmov.f32 s2, %[pf]\n\t"                                                                                     \
@@ -160,21 +169,48 @@ TRN_KERNEL void trn_i8_outer_plain(const uint8_t *x, int32_t zero, const int8_t 
                        [b2] "+r"(b[2]), [b3] "+r"(b[3]), [t0] "=&r"(t0), [t1] "=&r"(t1), [t2] "=&r"(t2), [t3] "=&r"(t3),          \
                        [t4] "=&r"(t4)                                                                                             \
                      : [px] "t"(px), [pe] "t"(pe), [pf] "t"(pf), [n] "t"(n), [dx] "t"(dx), [de] "t"(de), [xc] "n"(x_column),      \
-                       [ec] "n"(e_column)                                                                                         \
+                       [ec] "n"(e_column), [row] "n"(row)                                                                                       \
                      : "s0", "s1", "s2", "s3", "memory", "cc")
 #define TRN_I8_OUTER_BY_PIXELS(ERRORS, LAST, NEXT)                                                                                \
     do {                                                                                                                          \
-        if (pixels == 8) {                                                                                                        \
-            TRN_I8_OUTER_ASM(NEXT, TRN_I8_PAIR(ERRORS, "0", "1") TRN_I8_PAIR(ERRORS, "2", "3") TRN_I8_PAIR(ERRORS, "4", "5")       \
-                                       TRN_I8_PAIR(ERRORS, "6", "7"));                                                            \
-        } else if (pixels == 7) {                                                                                                 \
-            TRN_I8_OUTER_ASM(NEXT, TRN_I8_PAIR(ERRORS, "0", "1") TRN_I8_PAIR(ERRORS, "2", "3") TRN_I8_PAIR(ERRORS, "4", "5")       \
-                                       TRN_I8_LAST(LAST, "6"));                                                                   \
-        } else if (pixels == 4) {                                                                                                 \
-            TRN_I8_OUTER_ASM(NEXT, TRN_I8_PAIR(ERRORS, "0", "1") TRN_I8_PAIR(ERRORS, "2", "3"));                                  \
-        } else if (pixels == 2) {                                                                                                 \
-            TRN_I8_OUTER_ASM(NEXT, TRN_I8_PAIR(ERRORS, "0", "1"));                                                                \
-        } else {                                                                                                                  \
+        if (rows == 2 && pixels == 7) {                                                                                           \
+            TRN_I8_OUTER_ASM(NEXT, TRN_I8_PAIR(ERRORS, "0", "0", "1", "0")                                                        \
+                             TRN_I8_PAIR(ERRORS, "2", "0", "3", "0")                                                              \
+                             TRN_I8_PAIR(ERRORS, "4", "0", "5", "0")                                                              \
+                             TRN_I8_PAIR(ERRORS, "6", "0", "6", "1")                                                              \
+                             TRN_I8_PAIR(ERRORS, "0", "1", "1", "1")                                                              \
+                             TRN_I8_PAIR(ERRORS, "2", "1", "3", "1")                                                              \
+                             TRN_I8_PAIR(ERRORS, "4", "1", "5", "1"));                                                            \
+        } else if (rows == 2 && pixels == 4) {                                                                                    \
+            TRN_I8_OUTER_ASM(NEXT, TRN_I8_PAIR(ERRORS, "0", "0", "1", "0")                                                        \
+                             TRN_I8_PAIR(ERRORS, "2", "0", "3", "0")                                                              \
+                             TRN_I8_PAIR(ERRORS, "0", "1", "1", "1")                                                              \
+                             TRN_I8_PAIR(ERRORS, "2", "1", "3", "1"));                                                            \
+        } else if (rows == 2 && pixels == 3) {                                                                                    \
+            TRN_I8_OUTER_ASM(NEXT, TRN_I8_PAIR(ERRORS, "0", "0", "1", "0")                                                        \
+                             TRN_I8_PAIR(ERRORS, "2", "0", "2", "1")                                                              \
+                             TRN_I8_PAIR(ERRORS, "0", "1", "1", "1"));                                                            \
+        } else if (rows == 2 && pixels == 2) {                                                                                    \
+            TRN_I8_OUTER_ASM(NEXT, TRN_I8_PAIR(ERRORS, "0", "0", "1", "0")                                                        \
+                             TRN_I8_PAIR(ERRORS, "0", "1", "1", "1"));                                                            \
+        } else if (rows == 2 && pixels == 1) {                                                                                    \
+            TRN_I8_OUTER_ASM(NEXT, TRN_I8_PAIR(ERRORS, "0", "0", "0", "1"));                                                      \
+        } else if (rows == 1 && pixels == 8) {                                                                                    \
+            TRN_I8_OUTER_ASM(NEXT, TRN_I8_PAIR(ERRORS, "0", "0", "1", "0")                                                        \
+                             TRN_I8_PAIR(ERRORS, "2", "0", "3", "0")                                                              \
+                             TRN_I8_PAIR(ERRORS, "4", "0", "5", "0")                                                              \
+                             TRN_I8_PAIR(ERRORS, "6", "0", "7", "0"));                                                            \
+        } else if (rows == 1 && pixels == 7) {                                                                                    \
+            TRN_I8_OUTER_ASM(NEXT, TRN_I8_PAIR(ERRORS, "0", "0", "1", "0")                                                        \
+                             TRN_I8_PAIR(ERRORS, "2", "0", "3", "0")                                                              \
+                             TRN_I8_PAIR(ERRORS, "4", "0", "5", "0")                                                              \
+                             TRN_I8_LAST(LAST, "6"));                                                                             \
+        } else if (rows == 1 && pixels == 4) {                                                                                    \
+            TRN_I8_OUTER_ASM(NEXT, TRN_I8_PAIR(ERRORS, "0", "0", "1", "0")                                                        \
+                             TRN_I8_PAIR(ERRORS, "2", "0", "3", "0"));                                                            \
+        } else if (rows == 1 && pixels == 2) {                                                                                    \
+            TRN_I8_OUTER_ASM(NEXT, TRN_I8_PAIR(ERRORS, "0", "0", "1", "0"));                                                      \
+        } else if (rows == 1 && pixels == 1) {                                                                                    \
             TRN_I8_OUTER_ASM(NEXT, TRN_I8_LAST(LAST, "0"));                                                                       \
         }                                                                                                                         \
     } while (0)
@@ -187,14 +223,25 @@ TRN_KERNEL float trn_i8_park(uint32_t value)
     return parked;
 }
 
-/* `turns` (at least 1) times `pixels` (literal: 8, 7, 4, 2 or 1) pixels, two filters by four channels; turns x_turn and e_turn apart. */
+/* It, each time anew: a number that waits there takes no core register. */
+TRN_KERNEL uint32_t trn_i8_fetch(float parked)
+{
+    uint32_t value;
+    __asm__ volatile("vmov %0, %1" : "=r"(value) : "t"(parked));
+    return value;
+}
+
+/* `turns` (at least 1) times `pixels` pixels of each of `rows` rows (both literal: 8, 7, 4, 2 or 1 of one, 7, 4, 3, 2 or 1 of two), two filters
+ * by four channels; turns x_turn and e_turn apart. */
 TRN_KERNEL void trn_i8_outer_turns(int32_t a[4], int32_t b[4], const uint8_t *x, const int8_t *e0, const int8_t *e1, bool side,
-                                   trn_size_t pixels, trn_size_t x_column, trn_size_t e_column, trn_size_t turns, trn_size_t x_turn,
+                                   trn_size_t rows, trn_size_t pixels, trn_i8_plane_t p, trn_size_t turns, trn_size_t x_turn,
                                    trn_size_t e_turn)
 {
     uint32_t t0, t1, t2, t3, t4;
     const float px = trn_i8_park((uint32_t)x), pe = trn_i8_park((uint32_t)e0), pf = side ? pe : trn_i8_park((uint32_t)e1);
     const float n = trn_i8_park((uint32_t)turns), dx = trn_i8_park((uint32_t)x_turn), de = trn_i8_park((uint32_t)e_turn);
+    const trn_size_t x_column = p.x_column, e_column = p.e_column;
+    const int32_t row = rows > 1 ? p.x_row << 12 | p.e_row : 0; /* one operand for both: GCC counts no more than thirty */
     if (side) {
         TRN_I8_OUTER_BY_PIXELS(TRN_I8_ERRORS_SIDE, TRN_I8_LAST_SIDE, TRN_I8_OUTER_NEXT_SIDE);
     } else {
@@ -202,42 +249,70 @@ TRN_KERNEL void trn_i8_outer_turns(int32_t a[4], int32_t b[4], const uint8_t *x,
     }
 }
 
-/* `pixels` columns from column j on: in `turns` turns, x_turn and e_turn apart. */
-#define TRN_I8_OUTER_COLUMNS(pixels, turns, x_turn, e_turn)                                                                       \
-    trn_i8_outer_turns(a, b, x + j * p.x_column, e0 + j * p.e_column, e1 + j * p.e_column, side, pixels, p.x_column, p.e_column,   \
-                       turns, x_turn, e_turn);                                                                                    \
+/* True if two rows are in reach of one pointer. */
+TRN_KERNEL bool trn_i8_outer_two_rows(trn_i8_plane_t p)
+{
+    return !p.single && __builtin_constant_p(p.x_row) && __builtin_constant_p(p.e_row) && p.x_row + 8 * p.x_column <= TRN_I8_REACH &&
+           p.e_row + 8 * p.e_column <= TRN_I8_REACH;
+}
+
+/* `pixels` columns of `rows` rows from column j, row i on: in `turns` turns, x_turn and e_turn apart. */
+#define TRN_I8_OUTER_COLUMNS(rows, pixels, i, turns, x_turn, e_turn)                                                              \
+    trn_i8_outer_turns(a, b, x + (i) * p.x_row + j * p.x_column, e0 + (i) * p.e_row + j * p.e_column,                              \
+                       e1 + (i) * p.e_row + j * p.e_column, side, rows, pixels, p, turns, x_turn, e_turn);                         \
     j += (pixels)
 
 /* Four channels, of which those from `from` to `end`-1 are kept. `side`, literal: e1 = e0 + 1. Columns in groups of eight, each for all
- * rows; of a single row one after the other. */
+ * rows; of a single row one after the other. What is left of the columns takes two rows in a turn. */
 TRN_KERNEL void trn_i8_outer_block(const uint8_t *x, const int8_t *e0, const int8_t *e1, bool side, int32_t *to0, int32_t *to1,
                                    const int32_t correction[2], trn_size_t from, trn_size_t end, trn_i8_plane_t p)
 {
+    const bool two = trn_i8_outer_two_rows(p);
+    const trn_size_t rows = p.single ? 1 : p.rows, pairs = two ? rows / 2 : 0, row = 2 * pairs, eights = p.columns / 8 * 8;
     int32_t a[4], b[4];
     a[0] = a[1] = a[2] = a[3] = -correction[0];
     b[0] = b[1] = b[2] = b[3] = -correction[1];
     trn_size_t j = 0;
     if (p.single) {
-        if (p.columns >= 8) {
-            TRN_I8_OUTER_COLUMNS(8, p.columns / 8, 8 * p.x_column, 8 * p.e_column);
-            j = p.columns / 8 * 8;
+        if (eights > 0) {
+            TRN_I8_OUTER_COLUMNS(1, 8, 0, p.columns / 8, 8 * p.x_column, 8 * p.e_column);
+            j = eights;
         }
     } else {
-        while (p.columns - j >= 8) {
-            TRN_I8_OUTER_COLUMNS(8, p.rows, p.x_row, p.e_row);
+        while (j < eights) {
+            TRN_I8_OUTER_COLUMNS(1, 8, 0, rows, p.x_row, p.e_row);
         }
     }
-    if (p.columns - j == 7) {
-        TRN_I8_OUTER_COLUMNS(7, p.rows, p.x_row, p.e_row);
+    if (pairs > 0) {
+        if (p.columns - j == 7) {
+            TRN_I8_OUTER_COLUMNS(2, 7, 0, pairs, 2 * p.x_row, 2 * p.e_row);
+        }
+        if (p.columns - j >= 4) {
+            TRN_I8_OUTER_COLUMNS(2, 4, 0, pairs, 2 * p.x_row, 2 * p.e_row);
+        }
+        if (p.columns - j == 3) {
+            TRN_I8_OUTER_COLUMNS(2, 3, 0, pairs, 2 * p.x_row, 2 * p.e_row);
+        } else if (p.columns - j == 2) {
+            TRN_I8_OUTER_COLUMNS(2, 2, 0, pairs, 2 * p.x_row, 2 * p.e_row);
+        } else if (p.columns - j == 1) {
+            TRN_I8_OUTER_COLUMNS(2, 1, 0, pairs, 2 * p.x_row, 2 * p.e_row);
+        }
+        j = eights;
     }
-    if (p.columns - j >= 4) {
-        TRN_I8_OUTER_COLUMNS(4, p.rows, p.x_row, p.e_row);
-    }
-    if (p.columns - j >= 2) {
-        TRN_I8_OUTER_COLUMNS(2, p.rows, p.x_row, p.e_row);
-    }
-    if (p.columns - j == 1) {
-        TRN_I8_OUTER_COLUMNS(1, p.rows, p.x_row, p.e_row);
+    if (row < rows) {
+        const trn_size_t left = two ? 1 : rows;
+        if (!two && p.columns - j == 7) {
+            TRN_I8_OUTER_COLUMNS(1, 7, row, left, p.x_row, p.e_row);
+        }
+        if (p.columns - j >= 4) {
+            TRN_I8_OUTER_COLUMNS(1, 4, row, left, p.x_row, p.e_row);
+        }
+        if (p.columns - j >= 2) {
+            TRN_I8_OUTER_COLUMNS(1, 2, row, left, p.x_row, p.e_row);
+        }
+        if (p.columns - j == 1) {
+            TRN_I8_OUTER_COLUMNS(1, 1, row, left, p.x_row, p.e_row);
+        }
     }
     TRN_EACH(k, 4, if (k >= from && k < end) { to0[k] += a[k]; });
     if (to1 != NULL) {
