@@ -317,13 +317,19 @@ TRN_KERNEL void trn_i8_depthwise_conv2d_backward_input(const int8_t *w, const in
                                (int16_t)(s.kernel_h - 1 - s.pad_top), (int16_t)(s.kernel_w - 1 - s.pad_left)};
     /* The last four outputs of a row may overlap those before: none is worked out twice that reads what it overwrites. */
     const bool once = s.in_w % 4 == 0 || (!error.accumulate && error.y != (const uint8_t *)dx);
-    if (fits && once && trn_i8_window3_fits(back)) { /* a convolution with the taps in reverse */
+    const bool squares = trn_i8_window3_half_squares(s);
+    if (fits && (squares || (once && trn_i8_window3_fits(back)))) {
         if (__builtin_expect(scale.shift != 0, 0)) {
             const trn_window_t window = s;
             const trn_i8_error_t then = error;
             trn_i8_depthwise_input_any(w, e, dx, &window, &then);
         } else {
             to.scale.shift = 0;
+            if (squares) {
+                trn_i8_window3_half_input(w, e, s, to);
+                return;
+            }
+            /* a convolution with the taps in reverse */
             trn_i8_window3((const uint8_t *)e, w + 8 * s.out_c, -s.out_c, NULL, back, true, 0, to);
         }
         return;
@@ -372,7 +378,7 @@ TRN_KERNEL void trn_i8_depthwise_conv2d_backward_weights(const uint8_t *x, const
     const trn_size_t out_c = s.out_c, n = trn_i8_count(which, out_c);
     trn_size_t k = 0;
 #if TRN_I8_OUTER_SIMD
-    for (; which.list == NULL && trn_i8_window3_fits(s) && k < out_c; k += 2) {
+    for (; which.list == NULL && (trn_i8_window3_fits(s) || trn_i8_window3_half_fits(s)) && k < out_c; k += 2) {
         int32_t sums[18];
         trn_i8_window3_weights(x + k, e + k, sums, s, z_x);
         for (trn_size_t t = 0; t < 9; t++) {
@@ -399,7 +405,7 @@ TRN_KERNEL void trn_i8_depthwise_conv2d_backward_weights16(const uint8_t *x, con
     const trn_size_t out_c = s.out_c, n = trn_i8_count(which, out_c);
     trn_size_t k = 0;
 #if TRN_I8_OUTER_SIMD
-    for (; which.list == NULL && trn_i8_window3_fits(s) && k < out_c; k += 2) {
+    for (; which.list == NULL && (trn_i8_window3_fits(s) || trn_i8_window3_half_fits(s)) && k < out_c; k += 2) {
         trn_i8_window3_weights(x + k, e + k, scratch, s, z_x);
         trn_i8_deposit(gw + k, shift + k, scratch, 9, out_c);
         trn_i8_deposit(gw + k + 1, shift + k + 1, scratch + 9, 9, out_c);

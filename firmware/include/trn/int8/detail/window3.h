@@ -10,6 +10,7 @@
 #include "trn/int8/base.h"
 #include "trn/int8/detail/dot.h"
 #include "trn/int8/detail/outer.h"
+#include "trn/int8/detail/window3_half.h"
 
 /* True if a window is of this kind and lies so that at most one column is missing on either side. */
 TRN_KERNEL bool trn_i8_window3_fits(trn_window_t s)
@@ -261,19 +262,25 @@ TRN_KERNEL void trn_i8_window3_weights_row(int32_t acc[6], const uint8_t *x, con
     }
 }
 
-/* sums[9 i + 3 u + v] = sum over the pixels of e (x - zero), channel i of the two that x and e point to. */
+/* sums[9 i + 3 u + v] = sum over the pixels of e (x - zero), channel i of the two that x and e point to; of stride 1 or 2. */
 TRN_KERNEL void trn_i8_window3_weights(const uint8_t *x, const int8_t *e, int32_t *sums, trn_window_t s, int32_t zero)
 {
     const trn_size_t n_c = s.in_c;
     const float edge = trn_i8_park((uint32_t)zero * 0x101u);
-    const bool left = s.pad_left == 1, right = s.out_w - 1 - s.pad_left + 3 > s.in_w;
+    const bool left = s.pad_left == 1, right = (s.out_w - 1) * s.stride_w - s.pad_left + 3 > s.in_w;
     for (trn_size_t u = 0; u < 3; u++) {
-        const trn_run_t rows = trn_outputs_of_tap(u, s.in_h, s.out_h, 1, s.pad_top);
-        const uint8_t *from = x + (rows.at * s.in_w + 1 - s.pad_left) * n_c;
+        const trn_run_t rows = trn_outputs_of_tap(u, s.in_h, s.out_h, s.stride_h, s.pad_top);
+        const uint8_t *from = x + (rows.at * s.in_w - s.pad_left) * n_c;
         const int8_t *error = e + rows.first * s.out_w * n_c;
         int32_t acc[6] = {0, 0, 0, 0, 0, 0};
         for (trn_size_t i = 0; i < rows.count; i++) {
-            trn_i8_window3_weights_row(acc, from + i * s.in_w * n_c, error + i * s.out_w * n_c, s.out_w, left, right, n_c, edge, zero);
+            const uint8_t *row = from + i * s.stride_h * s.in_w * n_c;
+            const int8_t *error_row = error + i * s.out_w * n_c;
+            if (s.stride_w == 2) {
+                trn_i8_window3_half_row(acc, row, error_row, s.out_w, left, right, n_c, (uint32_t)zero * 0x101u);
+            } else {
+                trn_i8_window3_weights_row(acc, row + n_c, error_row, s.out_w, left, right, n_c, edge, zero);
+            }
         }
         for (trn_size_t i = 0; i < 2 && zero != 0; i++) {
             int32_t all = 0;
