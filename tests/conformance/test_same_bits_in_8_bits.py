@@ -42,6 +42,13 @@ def test_no_kernel_leaves_its_memory_on_the_host(name: str, tmp_path: Path) -> N
     run(write_int8_case(name, tmp_path), board="native", sanitize=True)
 
 
+@pytest.mark.slow
+def test_a_build_for_a_debugger_ends_with_the_weights_of_the_twin(tmp_path: Path) -> None:
+    scenario = load_scenario(write_int8_case("uint8", tmp_path), ["build.optimize=Og"])
+    result = run_scenario(scenario, board="arduino_nano_33_ble")
+    assert result.verdict is Verdict.PASSED, result.expectations
+
+
 def test_weights_are_kept_as_codes_with_their_scales(tmp_path: Path) -> None:
     path = write_int8_case("uint8", tmp_path)
     run_scenario(load_scenario(path), board="native", out=tmp_path / "out")

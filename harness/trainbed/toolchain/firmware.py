@@ -209,6 +209,8 @@ def _job(board: Board, generated: Mapping[str, str], options: BuildOptions, firm
     defines = {"TRN_BAUD": str(board.baud), "TRN_CLOCK_HZ": str(board.clock_hz), **options.defines}
     compile_flags = [*core.flags, f"-{options.optimize}", *(_AVR_LANGUAGE if core.avr else _LANGUAGE), *WARNINGS]
     compile_flags += [f"-D{name}={value}" for name, value in sorted(defines.items())]
+    if options.optimize == "Og" and not core.native and not core.avr:
+        compile_flags += ["-DTRN_I8_SIMD=0"]  # a debugger's code leaves no registers for assembly: the same bits in C
     if board.code_in != "flash":
         compile_flags += ["-DTRN_CODE_IN_RAM"]
     link_flags: list[str] = [*core.flags]
