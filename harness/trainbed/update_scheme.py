@@ -27,7 +27,7 @@ _GROUP = 8
 """Samples whose gradient is taken together."""
 
 
-class _PlannedNeeds:
+class PlannedNeeds:
     """Needs of schemes by plans of a scenario's training, as its firmware will hold them."""
 
     def __init__(self, scenario: Scenario, network: Network, data: Data, *, receive_bytes: int) -> None:
@@ -104,7 +104,7 @@ def scheme_within(
     those that will be trained, so nothing is searched; it is the least scheme if that fits. Raises NetworkError when
     none fit.
     """
-    needs = _PlannedNeeds(scenario, network, data, receive_bytes=receive_bytes)
+    needs = PlannedNeeds(scenario, network, data, receive_bytes=receive_bytes)
     if not final:
         check_least(needs, budget_bytes=budget_bytes)
         return SparseUpdate(biases_of_last=1)

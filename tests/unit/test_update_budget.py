@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import pytest
 
 from trainbed.errors import ScenarioError
 from trainbed.network.precision import SparseUpdate
+from trainbed.planner.int8.budget import ratios_of
 from trainbed.planner.int8.plan import Int8Plan, make_int8_plan
 from trainbed.prepare import Prepared, build_firmware, prepare
 from trainbed.reference.random import initial_weights
 from trainbed.scenario.loader import load_scenario
-from trainbed.update_scheme import contributions_of
+from trainbed.update_scheme import PlannedNeeds, contributions_of
 from trainbed.weights import float32_arrays, named
 
 SCENARIO = """\
@@ -113,6 +115,21 @@ def test_few_plans_find_what_an_image_network_can_train(
     assert run.plan.parameters.ram_bytes + run.plan.training_bytes <= budget
     assert scheme_of(run).weights
     assert len(planned) <= 40  # 12 layers: as many numbers of biases, for each 42 shares of weights
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_said_without_a_plan_is_near_what_a_plan_needs(seed: int, tmp_path: Path) -> None:
+    run = image_network(tmp_path, SMALL, 16, 10_000)
+    assert isinstance(run.plan, Int8Plan)
+    needs = PlannedNeeds(run.scenario, run.network, run.data, receive_bytes=run.plan.receive_bytes)
+    rng, names = random.Random(seed), [layer.name for layer in run.network.parametric]
+    for _ in range(8):
+        chosen = rng.sample(names, rng.randint(0, 4))
+        weights = {name: rng.choice(ratios_of(run.network.layer(name))) for name in chosen}
+        scheme = SparseUpdate(rng.randint(1, len(names)), weights)
+        assert 0.95 <= needs.about(scheme) / needs.exactly(scheme) <= 1.25
+    alone = SparseUpdate(3)
+    assert needs.about(alone) == needs.exactly(alone)
 
 
 @pytest.mark.slow

@@ -19,8 +19,8 @@ _BACKWARD = (Op.BACKWARD_WEIGHTS, Op.BACKWARD_INPUT)
 class Estimate:
     """Training memory of a plan of biases alone, and what shares of weights add to it.
 
-    A layer whose weights are trained keeps its input from where it is made to its backward step, where its gradient
-    lies, too. The arena is then taken to be as long as the most that is alive at one step.
+    A layer whose weights are trained keeps its input from where it is made to its own backward, and its gradient lies
+    beside that. The arena is then taken to be as long as the most that is alive at one step.
     """
 
     def __init__(self, plan: Int8Plan) -> None:
@@ -37,7 +37,8 @@ class Estimate:
                 alive[step] += aligned(layer.in_size)
             sums = aligned((2 if self._plan.narrow else 4) * math.ceil(ratio * layer.n_weights))
             if self._plan.immediate:
-                alive[self._backward(layer)] += sums
+                for step in self._backward(layer):
+                    alive[step] += sums
             else:
                 outside += sums
         return max(self._plan.arena_bytes, *alive) + outside
@@ -48,7 +49,7 @@ class Estimate:
             layer = self._plan.network.layer(name)
             tensor = layer.inputs[0]
             first, last = self._lives.get(Slot(Role.VALUE, tensor), (0, -1))
-            steps = range(self._forward(tensor), self._backward(layer) + 1)
+            steps = range(self._forward(tensor), self._backward(layer).start + 1)
             self._kept[name] = tuple(step for step in steps if not first <= step <= last)
         return self._kept[name]
 
@@ -69,11 +70,13 @@ class Estimate:
         """The step that makes a tensor, alone or in a chain."""
         return 0 if tensor == INPUT else next(n for n, step in enumerate(self._plan.steps) if _makes(step, tensor))
 
-    def _backward(self, layer: Layer) -> int:
-        """The last step of a layer's backward; the plan's last where errors do not go as far."""
+    def _backward(self, layer: Layer) -> range:
+        """Steps of a layer's backward, of which the first reads its input; the plan's last where errors do not go as
+        far.
+        """
         steps = enumerate(self._plan.steps)
         own = [n for n, step in steps if step.layer.name == layer.name and step.op in _BACKWARD]
-        return max(own, default=len(self._plan.steps) - 1)
+        return range(own[0], own[-1] + 1) if own else range(len(self._plan.steps) - 1, len(self._plan.steps))
 
 
 def _makes(step: Step, tensor: str) -> bool:
