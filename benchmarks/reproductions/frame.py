@@ -2,7 +2,8 @@
 """What a reproduction is: published figures with their source, a measurement, and a section of docs/reproductions.md.
 
 One module each beside this file (poster.py) with a ``REPRODUCTION``; run.py finds it by its name. Published figures
-lie in published/<name>.yaml, what was obtained in results/<name>.json; the page is made of these two files alone.
+lie in published/<name>.yaml, what was obtained in results/<name>.json; the page is made of these files, and of what
+other benchmarks keep.
 """
 
 from __future__ import annotations
