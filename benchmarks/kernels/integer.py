@@ -18,6 +18,14 @@ weights from float registers, 16 products. Three columns of four outputs make no
 product for each."""
 WINDOW_WEIGHTS = (5 + 2 + 6 + 8) / 12
 """The same rows over two pixels: 4 loads, 2 to pair, 6 to take apart, 8 products; the column before is still there."""
+HALF_INPUT = (2 + 1 + 2 + 4 + 10 + 12) / 18
+"""Stride 2: a square of 2 x 2 inputs of 2 channels: 2 loads of errors beside those of the column before, paired (2) and
+taken apart (4), 10 words of weights from float registers, 12 products for 18 (four inputs meet nine taps)."""
+HALF_WEIGHTS = (6 + 1 + 4 + 8 + 6) / 12
+"""A row of taps of 2 channels over two pixels of stride 2: 4 columns and 2 errors loaded, paired (4), taken apart (8),
+6 SMLAD."""
+STEP = 3 + 4 + 12 + 13
+"""A weight's standardised step: the sums of trn/int8/standardise.h."""
 DOWN = (4 + 3 + 2 * 10 + 1) / 16
 """Input gradient of a dense layer: 8 columns x 2 rows: 5 loads in two groups, bytes of the rows paired (2 + 4 for four
 columns), 8 SMLAD, the errors taken apart. A weight is used once, so nothing is shared but the errors."""
@@ -140,19 +148,20 @@ def _pointwise(pixels: int, in_c: int, out_c: int) -> list[Case]:
 def _depthwise(size: int, channels: int, stride: int = 1) -> list[Case]:
     s, n = window(size, channels, channels, 3, stride), (-(-size // stride)) ** 2 * 9 * channels
     name, row = f"3x3/{stride} {size}x{size}x{channels}", WINDOW if stride == 1 else 0.0
+    back, weights = (WINDOW, WINDOW_WEIGHTS) if stride == 1 else (HALF_INPUT, HALF_WEIGHTS)
     return [
         Case(f"depthwise forward {name}", f"trn_i8_depthwise_conv2d_forward(x, w, b, y, {s}, 0, {OUT})", n, row),
         Case(
             f"depthwise input {name}",
             f"trn_i8_depthwise_conv2d_backward_input(w, e, dx, {s}, {ERROR}, TRN_I8_ALL)",
             n,
-            row,
+            back,
         ),
         Case(
             f"depthwise weights {name}",
             f"trn_i8_depthwise_conv2d_backward_weights(x, e, gw, gb, {s}, 0, TRN_I8_ALL)",
             n,
-            WINDOW_WEIGHTS if stride == 1 else 0.0,
+            weights,
         ),
     ]
 
@@ -208,6 +217,7 @@ CASES: list[Case] = [
         "0.01f, 0.01f, "
         "TRN_I8_SCALE_FOLLOWS, 1.0f, ((trn_i8_rounding_t){true, 77}), steps)",
         2304,
+        STEP,
     ),
     Case(
         "plain step 16 x 144, per weight",

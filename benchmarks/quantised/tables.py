@@ -279,7 +279,7 @@ RAM holds as many samples as stay resident; partial updates of conv311k were mea
 {table(BESIDE_COLUMNS, beside_rows(costs))}
 
 Cycles per sample, SGD both times. The update in 8 bits is the standardised step, whose mean and deviation, new scale
-and random numbers cost about 80 cycles a weight and batch; the smaller the convolutions, the more it weighs.
+and random numbers are paid per weight and batch (benchmarks/kernels): the smaller the convolutions, the more it weighs.
 
 ## Where the cycles go
 
