@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmark_scripts import BENCHMARKS, benchmark_script
@@ -14,7 +15,9 @@ from trainbed.prepare import prepare
 from trainbed.scenario.loader import load_scenario
 
 FOLDER = BENCHMARKS / "reproductions"
-frame, poster = (benchmark_script("reproductions", name) for name in ("frame", "poster"))
+atmega4809_models, frame, poster = (
+    benchmark_script("reproductions", name) for name in ("atmega4809_models", "frame", "poster")
+)
 
 
 def test_the_page_is_what_the_result_files_make_it(request: pytest.FixtureRequest) -> None:
@@ -39,6 +42,15 @@ def test_the_published_training_memory_is_accounted_for_to_the_byte(net: str) ->
     figures = frame.published("poster")["figures"][net]
     assert poster.aifes_training_bytes(network, batch=8) == figures["training_bytes"]
     assert 4 * network.n_parameters == figures["parameter_bytes"]
+
+
+def test_a_zero_is_shorter_in_nnoms_header_and_no_schedule_falls() -> None:
+    assert atmega4809_models.header_bytes(np.array([0, 7, -127], np.int8)) == len("0, 7, -127, ")
+    pruned = (frame.results("atmega4809_models") or {})["pruned"]
+    assert len(pruned) >= 9
+    for found in pruned:
+        assert found["initial"] <= found["final"]
+        assert found["sparsity"] == pytest.approx(found["final"], abs=0.01)
 
 
 def test_without_pytorch_its_rows_are_dashes() -> None:
