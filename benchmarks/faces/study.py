@@ -120,15 +120,18 @@ class Study:
 
     def tables(self, seeds: Sequence[int]) -> list[str]:
         """Lines of Markdown: the regressions, and every way that was measured over all seeds."""
-        lines = ["| on the same pixels | balanced accuracy, mean % | each seed |", "|---|---|---|"]
-        for name in ("regression", "regression, tuned"):
-            if all(f"{name}/{seed}" in self.kept for seed in seeds):
-                lines.append(f"| logistic {name} | {percent([self.kept[f'{name}/{seed}'] for seed in seeds])} |")
+        pixels = [name for name in ("regression", "regression, tuned") if self._has(name, seeds)]
+        lines = ["| on the same pixels | balanced accuracy, mean % | each seed |", "|---|---|---|"] if pixels else []
+        lines += [
+            f"| logistic {name} | {percent([self.kept[f'{name}/{seed}'] for seed in seeds])} |" for name in pixels
+        ]
         lines += ["", f"| way | {LEARNED} | {COSTS} |", f"|{'---|' * 12}"]
-        for name in self.ways:
-            if all(f"{name}/{seed}" in self.kept for seed in seeds) and f"{name}/costs" in self.kept:
-                lines.append(self._row(name, seeds))
-        return lines
+        return lines + [
+            self._row(name, seeds) for name in self.ways if self._has(name, seeds) and f"{name}/costs" in self.kept
+        ]
+
+    def _has(self, name: str, seeds: Sequence[int]) -> bool:
+        return all(f"{name}/{seed}" in self.kept for seed in seeds)
 
     def _row(self, name: str, seeds: Sequence[int]) -> str:
         runs, cost = [self.kept[f"{name}/{seed}"] for seed in seeds], self.kept[f"{name}/costs"]
