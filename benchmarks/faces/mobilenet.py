@@ -147,8 +147,9 @@ What it says and what it does not:
   augmentation and in the others, not in the person. An interval from 300 images would be too narrow.
 - Photographs of a person share background and clothes in this set, in training and test alike, so identity need not
   be read from the face.
-- Full update and last layers have learning rates of their own, the better of two on seed 11.
-- Ways without a row have not been run over all seeds. What float32 costs on the sibling:
+- The learning rate of the last five layers is the only one tried, on seed 11; that of the full update, a tenth of the
+  head's, was not compared with others.
+- Ways without a row have not been run over all seeds. What full update and float32 cost on the sibling:
   [benchmarks/memory](../memory/results.md), the same network with ten classes.
 """
 
