@@ -61,11 +61,7 @@ def main() -> None:
     """Measure what is not kept yet, and write the page."""
     given = arguments(STUDY, __doc__).parse_args()
     seeds = range(1, given.seeds + 1)
-    for name in given.ways:
-        if not given.costs:
-            STUDY.learn(name, seeds)
-        if given.costs or f"{name}/costs" not in STUDY.kept:
-            STUDY.cost(name)
+    STUDY.measure(given.ways, seeds, anew=given.costs)
     if given.write:
         STUDY.compare(seeds)
         page = ["# One person against others", HEAD, *STUDY.tables(seeds), "", *published()]

@@ -84,6 +84,14 @@ class Study:
         path = asset_path("scenarios") / f"{self.scenario}.yaml"
         return load_scenario(path, [*way.sets, f"training.seed={seed}", "expect={}", *sets])
 
+    def measure(self, names: Iterable[str], seeds: Sequence[int], *, anew: bool) -> None:
+        """What ways learn and cost, where it is not known; ``anew``: what they cost alone, known or not."""
+        for name in names:
+            if not anew:
+                self.learn(name, seeds)
+            if anew or f"{name}/costs" not in self.kept:
+                self.cost(name)
+
     def learn(self, name: str, seeds: Iterable[int]) -> None:
         """What a way learns with each seed, natively, where it is not known."""
         for seed in seeds:
@@ -125,7 +133,7 @@ class Study:
         lines += [
             f"| logistic {name} | {percent([self.kept[f'{name}/{seed}'] for seed in seeds])} |" for name in pixels
         ]
-        lines += ["", f"| way | {LEARNED} | {COSTS} |", f"|{'---|' * 12}"]
+        lines += [*([""] if pixels else []), f"| way | {LEARNED} | {COSTS} |", f"|{'---|' * 12}"]
         return lines + [
             self._row(name, seeds) for name in self.ways if self._has(name, seeds) and f"{name}/costs" in self.kept
         ]
