@@ -3,34 +3,27 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "search"
+from benchmark_scripts import benchmark_script
 
 
 @pytest.fixture(scope="module")
-def search() -> Any:
-    """benchmarks/search/run.py."""
-    sys.path.append(str(FOLDER))
-    spec = importlib.util.spec_from_file_location("benchmarks_search", FOLDER / "run.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def search() -> ModuleType:
+    return benchmark_script("search", "run")
 
 
-def test_the_document_is_what_the_result_files_make_it(search: Any) -> None:
+def test_the_document_is_what_the_result_files_make_it(search: ModuleType) -> None:
     document = (search.DOCS / search.DOCUMENT).read_text(encoding="utf-8")
     assert search.rendered(document) == (document, (search.DOCS / search.FIGURE).read_text(encoding="utf-8"))
 
 
-def test_a_hundred_networks_were_trained_and_some_within_the_limits_dominate_each_hand_made_one(search: Any) -> None:
+def test_a_hundred_networks_were_trained_and_some_within_the_limits_dominate_each_hand_made_one(
+    search: ModuleType,
+) -> None:
     rows = search.read(search.RESULTS / "search.csv")
     assert len(rows) == 100 == len({row["key"] for row in rows})
     networks = search.read(search.RESULTS / "compared.csv")
@@ -42,7 +35,7 @@ def test_a_hundred_networks_were_trained_and_some_within_the_limits_dominate_eac
         assert any(name in search.beaten(row, hands) for row in front), name
 
 
-def test_what_dominates_is_decided_by_seeds_the_search_did_not_choose_by(search: Any) -> None:
+def test_what_dominates_is_decided_by_seeds_the_search_did_not_choose_by(search: ModuleType) -> None:
     searched = json.loads(search.read(search.RESULTS / "search.csv")[0]["averaged.seeds"])
     assert not set(searched) & set(search.SEEDS)
     hand = {

@@ -18,10 +18,10 @@ from trainbed.sweep.axes import canonical
 from trainbed.sweep.command import exit_code, tool_versions, write_json
 from trainbed.sweep.engine import carry_out
 from trainbed.sweep.job import KEY_DIGITS, Job, Outcome, run_key
-from trainbed.sweep.journal import Journal, open_journal, read_journal
+from trainbed.sweep.journal import Journal, open_journal
 from trainbed.sweep.table import RESULTS_FILE, Row, row_of, write_csv
-from trainbed.sweep.view import SweepView, make_sweep_view
-from trainbed.sweep.workers import Workers, open_workers
+from trainbed.sweep.view import SweepView, make_sweep_view, told_what_is_kept
+from trainbed.sweep.workers import Workers, workers_for
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,7 +48,7 @@ def run_search(
 ) -> ExitCode:
     """Search the space of a file; tables and the scenarios of the front go to ``out``.
 
-    ``workers``, ``scheduler``: see open_workers. ``resume``, ``restart``: see open_journal. Raises InputError,
+    ``workers``, ``scheduler``: see workers_for. ``resume``, ``restart``: see open_journal. Raises InputError,
     MissingTool before the first run, InputError when the space holds too few networks.
     """
     search = load_search(path)
@@ -57,18 +57,12 @@ def run_search(
         for name in (RESULTS_FILE, CANDIDATES_FILE):
             (out / name).unlink(missing_ok=True)
         write_json(out / SEARCH_FILE, _description(search, versions))
-        pool = open_workers(workers, scheduler)
-        done = False
-        try:
-            with make_sweep_view(search.keys.trials, len(journal.outcomes), console) as view:
-                search.run(_Trainer(journal, pool, view))
-            done = True
-        except KeyboardInterrupt:
-            kept = f"{len(read_journal(journal.path))} of {search.keys.trials} networks are kept in {out}"
-            console.print(f"{kept}; --resume goes on", markup=False, highlight=False, soft_wrap=True)
-            raise
-        finally:
-            pool.close(kill=not done)
+        with (
+            workers_for(workers, scheduler) as pool,
+            told_what_is_kept(journal, f"of {search.keys.trials} networks", console),
+            make_sweep_view(search.keys.trials, len(journal.outcomes), console) as view,
+        ):
+            search.run(_Trainer(journal, pool, view))
     best = best_of(search.trials)
     write_csv(out / RESULTS_FILE, _rows(search.trials, best))
     write_csv(out / CANDIDATES_FILE, _candidate_rows(search))

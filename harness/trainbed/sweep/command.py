@@ -16,7 +16,7 @@ from trainbed.errors import ExitCode
 from trainbed.sweep.axes import canonical
 from trainbed.sweep.engine import carry_out, in_turn
 from trainbed.sweep.job import KEY_DIGITS, Outcome
-from trainbed.sweep.journal import open_journal, read_journal
+from trainbed.sweep.journal import open_journal
 from trainbed.sweep.loader import SCHEMA, Sweep, load_sweep
 from trainbed.sweep.table import (
     PARQUET_FILE,
@@ -26,8 +26,8 @@ from trainbed.sweep.table import (
     write_csv,
     write_parquet,
 )
-from trainbed.sweep.view import make_sweep_view
-from trainbed.sweep.workers import open_workers
+from trainbed.sweep.view import make_sweep_view, told_what_is_kept
+from trainbed.sweep.workers import workers_for
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,7 +51,7 @@ def run_sweep(
 ) -> ExitCode:
     """Run every combination of a sweep's file and write its table into ``out``.
 
-    ``workers``, ``scheduler``: see open_workers. ``resume``, ``restart``: see open_journal. ``parquet``: the table as
+    ``workers``, ``scheduler``: see workers_for. ``resume``, ``restart``: see open_journal. ``parquet``: the table as
     Parquet, too. ``keep``: every run's files. ``strict``: contracts that failed and networks that did not fit count in
     the exit code. Raises InputError, MissingTool before the first run.
     """
@@ -67,22 +67,14 @@ def run_sweep(
         if keep:
             todo = [replace(job, keep=out / RUNS_FOLDER / job.key) for job in todo]
         if todo:
-            pool = open_workers(workers, scheduler)
-            done = False
-            try:
-                with make_sweep_view(len(sweep.jobs), len(journal.outcomes), console) as view:
-                    for job, outcome in carry_out(in_turn(todo), pool):
-                        journal.add(job.key, {"index": job.index, "axes": job.axes}, outcome)
-                        view.show(job, outcome)
-                done = True
-            except KeyboardInterrupt:
-                kept = (
-                    f"{len(read_journal(journal.path))} of {len(sweep.jobs)} runs are kept in {out}; --resume goes on"
-                )
-                console.print(kept, markup=False, highlight=False, soft_wrap=True)
-                raise
-            finally:
-                pool.close(kill=not done)
+            with (
+                workers_for(workers, scheduler) as pool,
+                told_what_is_kept(journal, f"of {len(sweep.jobs)} runs", console),
+                make_sweep_view(len(sweep.jobs), len(journal.outcomes), console) as view,
+            ):
+                for job, outcome in carry_out(in_turn(todo), pool):
+                    journal.add(job.key, {"index": job.index, "axes": job.axes}, outcome)
+                    view.show(job, outcome)
         rows = [row_of(job, journal.outcomes[job.key]) for job in sweep.jobs]
         if parquet:
             write_parquet(out / PARQUET_FILE, rows)

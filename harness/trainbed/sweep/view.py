@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,6 +14,7 @@ from trainbed.curves import printable
 from trainbed.progress import MAX_LINES
 from trainbed.scenario.wording import describe
 from trainbed.sweep.job import Job, Outcome
+from trainbed.sweep.journal import Journal, read_journal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -160,3 +162,14 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@contextmanager
+def told_what_is_kept(journal: Journal, of_all: str, console: Console) -> Iterator[None]:
+    """Ctrl-C says how much is in the journal, such as 12 "of 64 runs", and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = f"{len(read_journal(journal.path))} {of_all} are kept in {journal.path.parent}; --resume goes on"
+        console.print(kept, markup=False, highlight=False, soft_wrap=True)
+        raise

@@ -104,8 +104,21 @@ class ClusterWorkers:
         self._client.close()
 
 
-def open_workers(n: int | None, scheduler: str | None) -> Workers:
-    """``n`` processes here (None: one per core), or the cluster of a scheduler. Raises InputError, MissingTool."""
+@contextmanager
+def workers_for(n: int | None, scheduler: str | None) -> Iterator[Workers]:
+    """``n`` processes here (None: one per core), or the cluster of a scheduler, ended on the way out: in the middle of
+    their runs where something was raised. Raises InputError, MissingTool.
+    """
+    workers = _open_workers(n, scheduler)
+    done = False
+    try:
+        yield workers
+        done = True
+    finally:
+        workers.close(kill=not done)
+
+
+def _open_workers(n: int | None, scheduler: str | None) -> Workers:
     if scheduler is not None:
         if n is not None:
             raise InputError("--workers is for this machine; a cluster of --scheduler brings its own")
