@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kernels.shim import F32, LEAKY_RELU, NONE, RELU, SIGMOID, WARNINGS, compile_c, scratch
+from kernels.shim import F32, LEAKY_RELU, NONE, RELU, SIGMOID, compile_c, scratch
 from kernels.windows import Shape, backward_input, backward_weights, forward, numbers, shape_of
 from numpy.typing import NDArray
 
 from trainbed.network.layers import Activation
 from trainbed.reference import ops
+from trainbed.toolchain.compiler import WARNINGS
 
 _ACTIVATIONS = {
     NONE: Activation.NONE,

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 from elftools.elf.elffile import ELFFile
-from kernels.shim import SANITIZERS, WARNINGS, compile_c, scratch
+from kernels.shim import SANITIZERS, compile_c, scratch
 
 from pow2_kernels.case import Arrays, source, to_bytes
 from pow2_kernels.listing import CASES
+from trainbed.toolchain.compiler import WARNINGS
 
 HERE = Path(__file__).resolve().parent
 INCLUDE = HERE.parents[2] / "firmware/include"
