@@ -21,9 +21,10 @@ from elftools.elf.elffile import ELFFile
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "unit"))
-from pow2_kernels.case import c_window, layer_of  # noqa: E402
+from pow2_kernels.case import layer_of  # noqa: E402
 from pow2_kernels.run import INCLUDE, bare_program  # noqa: E402
 
+from trainbed.codegen.literals import c_window  # noqa: E402
 from trainbed.network.layers import Kind, Layer  # noqa: E402
 
 _HEADERS = ("pow2/activation", "pow2/loss", "pow2/pool", "int8/packed", "int8/pool", "loss")

@@ -21,6 +21,7 @@ from trainbed import __version__
 from trainbed.errors import DoesNotFit
 from trainbed.prepare import Prepared, build_firmware, prepare
 from trainbed.replay import make_twin
+from trainbed.result import npz_bytes
 from trainbed.scenario.document import Document
 from trainbed.scenario.loader import check_document
 from trainbed.weights import named
@@ -52,7 +53,7 @@ def measure(folder: Path) -> dict[str, Any]:
     whole = _trained(PRUNED, folder, pooled=False)
     start = folder / "whole.npz"
     assert whole.pretrained is not None  # its scenario asks for it
-    np.savez(start, **named(whole.network, whole.pretrained.weights))  # type: ignore[arg-type]  # arrays by name
+    start.write_bytes(npz_bytes(named(whole.network, whole.pretrained.weights)))
     pruned = []
     for initial, final in _schedules():
         steps = EPOCHS * -(-IMAGES // BATCH)

@@ -114,14 +114,6 @@ def c_kind(*, flash: bool, unsigned: bool, narrow: bool, lifted: bool = False) -
     return f"(trn_pow2_kind_t){{{flags}}}"
 
 
-def c_window(layer: Layer) -> str:
-    """A layer's trn_window_t."""
-    w = layer.window
-    assert w is not None
-    numbers = (*layer.in_shape, *layer.out_shape, w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.pad_top, w.pad_left)
-    return f"(trn_window_t){{{', '.join(map(str, numbers))}}}"
-
-
 def layer_of(kind: Kind, in_shape: tuple[int, int, int], out_c: int, kernel: int, stride: int, *, same: bool) -> Layer:
     """A layer with a window, padded as TensorFlow does."""
     height, width, _ = in_shape

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pow2_kernels.case import Arrays, Case, Rng, biases, c_kind, c_range, c_window, codes, layer_of
+from pow2_kernels.case import Arrays, Case, Rng, biases, c_kind, c_range, codes, layer_of
+from trainbed.codegen.literals import c_window
 from trainbed.network.layers import Activation, Kind, Layer
 from trainbed.reference.pow2 import layers
 from trainbed.reference.pow2.numbers import Range, lift, pack_rows, raise_inputs, unpack_rows

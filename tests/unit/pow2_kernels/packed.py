@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pow2_kernels.case import Arrays, Case, Rng, c_window, codes, layer_of
+from pow2_kernels.case import Arrays, Case, Rng, codes, layer_of
+from trainbed.codegen.literals import c_window
 from trainbed.network.layers import Kind
 from trainbed.planner.int8.packed import PackedSums, leaves_taps_out, packed_sums
 from trainbed.reference.int8 import depthwise, pool, products
